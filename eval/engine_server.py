@@ -1,0 +1,60 @@
+"""The engine's process: `python -P -m eval.engine_server --engine NAME --model PATH --socket PATH`.
+
+Loads one engine of `eval/engines/` and answers `info` and `generate` on a Unix socket. One generation at a time;
+further callers wait their turn.
+"""
+
+import argparse
+import importlib
+import threading
+from pathlib import Path
+from typing import Any
+
+from eval.engine import Checkpoint, EvalEngine, Progress, Sampling
+from eval.engines import names
+from eval.service import serve
+from tasks.failure import InputError
+
+
+def load_engine(name: str, model: str) -> EvalEngine:
+    """Load an engine by the name of its module in `eval/engines/`.
+
+    Raises:
+        InputError: no such engine; the message lists the known ones.
+    """
+    if name not in names():
+        raise InputError(f"unknown engine '{name}'; known: {', '.join(names())}")
+    return importlib.import_module(f"eval.engines.{name}").ENGINE(model)
+
+
+def methods(engine: EvalEngine) -> dict[str, Any]:
+    """The service methods over an engine."""
+    turn = threading.Lock()
+
+    def info(progress: Progress) -> dict[str, Any]:
+        return engine.info().model_dump()
+
+    def generate(
+        progress: Progress, prompts: list[str], sampling: dict[str, Any], checkpoint: dict[str, Any]
+    ) -> list[list[dict[str, Any]]]:
+        with turn:
+            completions = engine.generate(
+                prompts, Sampling.model_validate(sampling), Checkpoint.model_validate(checkpoint), progress
+            )
+        return [[completion.model_dump() for completion in one] for one in completions]
+
+    return {"info": info, "generate": generate}
+
+
+def main() -> None:
+    """Serve one engine until the parent dies."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--socket", required=True, type=Path)
+    arguments = parser.parse_args()
+    serve(arguments.socket, methods(load_engine(arguments.engine, arguments.model)))
+
+
+if __name__ == "__main__":
+    main()

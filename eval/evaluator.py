@@ -1,0 +1,253 @@
+"""The evaluator: the only process that holds benchmark rows and reference answers.
+
+`python -P -m eval.evaluator --task REF --cache DIR --socket PATH [--data-root DIR]` serves, on a Unix socket:
+
+- `describe`: sizes and hashes of the splits, where the training-only corpus lies;
+- `evaluate`: scores a checkpoint on feedback or selection with the run's warm engine;
+- `compare`: the verdict between two evaluated checkpoints on selection;
+- `decontaminate`: candidate training rows in, rows that leak no benchmark item out;
+- `test`: opens the sealed split, against an entry in the ledger.
+
+Calls name the run directory; per-item records of selection and test go to its `sealed/`. Roles learn of them nothing
+but rounded aggregates and verdicts. Completions are cached one by one, so a killed evaluation goes on where it
+stopped, in the same batches.
+"""
+
+import argparse
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from eval.completion_cache import CompletionCache
+from eval.engine import Checkpoint, Completion, EngineInfo, Sampling
+from eval.evaluator_client import Description, TestResult
+from eval.ledger import open_test
+from eval.result import EvalResult, ItemResult, Split, summarise
+from eval.service import Method, Progress, call, serve
+from eval.verdict import Verdict, compare
+from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark
+from tasks.catalogue import find_task
+from tasks.corpus import materialise
+from tasks.decontaminate import Content, Decontaminator
+from tasks.failure import FailureKind, StageError
+from tasks.record import read_jsonl, write_jsonl
+from tasks.task import Sample, Task
+
+SHARED_SAMPLES = 4
+"""Completions an item where feedback and selection are the same few rows."""
+TEST_ALPHA = 0.05
+
+
+class Evaluator:
+    """The state behind the service."""
+
+    def __init__(self, task: Task, data_root: Path | None, cache: Path) -> None:
+        self._task = task
+        self._data_root = data_root
+        self._cache_root = cache
+        self._loaded: LoadedBenchmark | None = None
+        self._run_dir: Path | None = None
+        self._completions: CompletionCache | None = None
+        self._lock = threading.Lock()
+
+    def describe(self, progress: Progress) -> dict[str, Any]:
+        """Load and check everything; returns a `Description`."""
+        corpus = materialise(self._task, self._data_root, self._cache_root)
+        splits = self._benchmark.splits
+        groups: dict[str, int] = {}
+        for sample in self._benchmark.samples.values():
+            groups[sample.group] = groups.get(sample.group, 0) + 1
+        return Description(
+            task=self._task,
+            feedback=len(splits.feedback),
+            selection=len(splits.selection),
+            test=len(splits.test),
+            shared=splits.shared,
+            groups=dict(sorted(groups.items())),
+            benchmark_hash=benchmark_hash(self._benchmark),
+            corpus=str(corpus),
+        ).model_dump(mode="json")
+
+    def serve(self, socket: Path) -> None:
+        """Answer calls until the parent dies."""
+        in_a_run = {name: getattr(self, name) for name in ("evaluate", "compare", "decontaminate", "test")}
+        serve(socket, {"describe": self.describe, **{name: self._within(method) for name, method in in_a_run.items()}})
+
+    def _within(self, method: Method) -> Method:
+        def call_in(progress: Progress, run_dir: str, **parameters: Any) -> Any:
+            with self._lock:
+                if self._run_dir != Path(run_dir):
+                    self._run_dir = Path(run_dir)
+                    self._completions = CompletionCache(self._sealed / "completions.sqlite")
+            return method(progress, **parameters)
+
+        return call_in
+
+    def evaluate(
+        self, progress: Progress, label: str, split: Split, checkpoint: dict[str, Any], engine: str, seed: int
+    ) -> dict[str, Any]:
+        """Score a checkpoint on `feedback` or `selection`; returns an `EvalResult`.
+
+        Args:
+            label: names the records: `feedback.jsonl` in the experiment's folder, `LABEL.selection.jsonl` sealed.
+            engine: socket of the engine service.
+        """
+        if split == "test":
+            raise ValueError("the test split is opened by `test` only")
+        result = self._score(label, split, Checkpoint.model_validate(checkpoint), Path(engine), seed, progress)
+        return result.model_dump(mode="json")
+
+    def compare(self, progress: Progress, label: str, incumbent: str, alpha: float, seed: int) -> dict[str, Any]:
+        """The `Verdict` between two evaluated labels on the selection split."""
+        return self._verdict(label, incumbent, "selection", alpha, seed).model_dump(mode="json")
+
+    def decontaminate(self, progress: Progress, rows: str, kept: str) -> dict[str, int]:
+        """Copy the rows of one file that leak no benchmark item to another.
+
+        Returns:
+            Rows removed by reason, rounded up to tens: an exact count would tell of the sealed split.
+        """
+        guard = Decontaminator(self._benchmark.samples.values())
+        removed: dict[str, int] = {}
+        clean: list[dict[str, Any]] = []
+        for row in read_jsonl(Path(rows)):
+            reason = guard.leak(Content(question=row["content"], answer=row["answer"], options=tuple(row["options"])))
+            if reason is None:
+                clean.append(row)
+            else:
+                removed[f"leak ({reason})"] = removed.get(f"leak ({reason})", 0) + 1
+        write_jsonl(Path(kept), clean)
+        return {reason: -(-count // 10) * 10 for reason, count in removed.items()}
+
+    def test(
+        self,
+        progress: Progress,
+        run: str,
+        baseline: dict[str, Any],
+        best: dict[str, Any] | None,
+        engine: str,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Open the sealed split for the baseline and the delivered checkpoint; returns a `TestResult`."""
+        openings = open_test(self._cache_root, self._task.name, benchmark_hash(self._benchmark), run)
+        before = self._score("baseline", "test", Checkpoint.model_validate(baseline), Path(engine), seed, progress)
+        after = verdict = None
+        if best:
+            after = self._score("best", "test", Checkpoint.model_validate(best), Path(engine), seed, progress)
+            verdict = self._verdict("best", "baseline", "test", TEST_ALPHA, seed)
+        return TestResult(baseline=before, best=after, verdict=verdict, openings=openings).model_dump(mode="json")
+
+    @property
+    def _benchmark(self) -> LoadedBenchmark:
+        if self._loaded is None:
+            self._loaded = load_benchmark(self._task, self._data_root)
+        return self._loaded
+
+    @property
+    def _sealed(self) -> Path:
+        if self._run_dir is None:
+            raise RuntimeError("no run directory is attached")
+        return self._run_dir / "sealed"
+
+    def _records(self, label: str, split: Split) -> Path:
+        if split == "feedback" and self._run_dir:
+            return self._run_dir / "experiments" / label / "feedback.jsonl"
+        return self._sealed / f"{label}.{split}.jsonl"
+
+    def _score(
+        self, label: str, split: Split, checkpoint: Checkpoint, engine: Path, seed: int, progress: Progress
+    ) -> EvalResult:
+        started = time.monotonic()
+        samples = self._benchmark.of(split)
+        completions, generated = self._complete(samples, checkpoint, self._sampling(split, seed), engine, progress)
+        items = [self._item(sample, texts) for sample, texts in zip(samples, completions, strict=True)]
+        write_jsonl(self._records(label, split), items)
+        seconds = time.monotonic() - started
+        return summarise(items, split, self._task.metric, generated=generated, seconds=seconds)
+
+    def _sampling(self, split: Split, seed: int) -> Sampling:
+        if self._benchmark.splits.shared and split != "test":
+            return Sampling(
+                max_new_tokens=self._task.max_new_tokens, temperature=0.7, top_p=0.95, samples=SHARED_SAMPLES, seed=seed
+            )
+        return Sampling(max_new_tokens=self._task.max_new_tokens)
+
+    def _complete(
+        self, samples: list[Sample], checkpoint: Checkpoint, sampling: Sampling, engine: Path, progress: Progress
+    ) -> tuple[list[list[Completion]], int]:
+        """Completions in the order of the samples, and how many prompts were generated now.
+
+        Chunks are cut from all samples by length before the cache is asked, so a resumed evaluation generates a
+        missing chunk in the batches of an undisturbed one.
+        """
+        cache = self._completions
+        if cache is None:
+            raise RuntimeError("no run directory is attached")
+        info = EngineInfo.model_validate(_engine(engine, "info"))
+        keys = [cache.key(info, checkpoint, sampling, sample.prompt) for sample in samples]
+        order = sorted(range(len(samples)), key=lambda index: (len(samples[index].prompt), samples[index].id))
+        generated = 0
+        for start in range(0, len(order), info.chunk):
+            chunk = order[start : start + info.chunk]
+            if not cache.holds([keys[index] for index in chunk]):
+                base = start
+
+                def moved(done: int, total: int, base: int = base) -> None:
+                    progress(base + done, len(samples))
+
+                found = _engine(
+                    engine,
+                    "generate",
+                    moved,
+                    prompts=[samples[index].prompt for index in chunk],
+                    sampling=sampling.model_dump(),
+                    checkpoint=checkpoint.model_dump(),
+                )
+                cache.store([keys[index] for index in chunk], found)
+                generated += len(chunk)
+            progress(start + len(chunk), len(samples))
+        return [cache.load(key) for key in keys], generated
+
+    def _item(self, sample: Sample, completions: list[Completion]) -> ItemResult:
+        scores = [self._benchmark.scorer.score(completion.text, sample) for completion in completions]
+        return ItemResult(
+            id=sample.id,
+            group=sample.group,
+            prompt=sample.prompt,
+            answer=sample.answer,
+            completions=tuple(completion.text for completion in completions),
+            scores=tuple(score.score for score in scores),
+            parsed=tuple(score.parsed for score in scores),
+            truncated=any(completion.finish != "stop" for completion in completions),
+        )
+
+    def _verdict(self, label: str, incumbent: str, split: Split, alpha: float, seed: int) -> Verdict:
+        candidate, other = (
+            [ItemResult.model_validate(row) for row in read_jsonl(self._records(name, split))]
+            for name in (label, incumbent)
+        )
+        number = int(incumbent) if incumbent.isdigit() else 0
+        return compare(candidate, other, self._task.metric, incumbent_number=number, alpha=alpha, seed=seed)
+
+
+def _engine(socket: Path, method: str, progress: Progress | None = None, **parameters: Any) -> Any:
+    try:
+        return call(socket, method, progress, **parameters)
+    except (EOFError, ConnectionError, FileNotFoundError) as error:
+        raise StageError("evaluate", FailureKind.ENVIRONMENT, f"the engine went away: {error!r}") from error
+
+
+def main() -> None:
+    """Serve one task until the parent dies."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--cache", required=True, type=Path)
+    parser.add_argument("--socket", required=True, type=Path)
+    arguments = parser.parse_args()
+    Evaluator(find_task(arguments.task), arguments.data_root, arguments.cache).serve(arguments.socket)
+
+
+if __name__ == "__main__":
+    main()

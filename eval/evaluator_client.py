@@ -1,0 +1,112 @@
+"""The graph's side of the evaluator: typed calls over the service, and nothing of the benchmark's content."""
+
+from pathlib import Path
+from typing import Any
+
+from eval.engine import Checkpoint
+from eval.result import EvalResult, Split
+from eval.service import Progress, Service
+from eval.verdict import Verdict
+from tasks.child import child_environment
+from tasks.record import Record
+from tasks.task import Task
+
+
+class Description(Record):
+    """What may be known of a benchmark without seeing it."""
+
+    task: Task
+    feedback: int
+    selection: int
+    test: int
+    shared: bool
+    """Feedback and selection are the same rows."""
+    groups: dict[str, int]
+    """Items a group, over all splits."""
+    benchmark_hash: str
+    corpus: str
+    """Folder of the materialised training-only corpus."""
+
+
+class TestResult(Record):
+    """The sealed split, opened once for the baseline and the delivered checkpoint."""
+
+    baseline: EvalResult
+    best: EvalResult | None
+    """None when no experiment is delivered."""
+    verdict: Verdict | None
+    openings: int
+    """How often the test split of this task has been opened so far, this run included."""
+
+
+class Evaluator:
+    """A running evaluator service. Every method may raise `InputError` or `StageError`."""
+
+    def __init__(self, task: str, data_root: Path | None, cache: Path, log: Path) -> None:
+        """
+        Args:
+            task: a name or a path that `tasks.catalogue.find_task` understands.
+        """
+        root = ["--data-root", data_root] if data_root else []
+        self.service = Service(
+            "evaluator",
+            "eval.evaluator",
+            ["--task", task, "--cache", cache, *root],
+            log=log,
+            environment=child_environment(hub=True),
+        )
+        self._run_dir: Path | None = None
+
+    def describe(self) -> Description:
+        """Load and check the task's files."""
+        return Description.model_validate(self.service.call("describe"))
+
+    def attach(self, run_dir: Path) -> None:
+        """Use a run directory; per-item records of selection and test go to its `sealed/`."""
+        self._run_dir = run_dir
+
+    def evaluate(
+        self, label: str, split: Split, checkpoint: Checkpoint, engine: Path, seed: int, progress: Progress
+    ) -> EvalResult:
+        """Score a checkpoint on feedback or selection."""
+        found = self._call(
+            "evaluate",
+            progress,
+            label=label,
+            split=split,
+            checkpoint=checkpoint.model_dump(),
+            engine=str(engine),
+            seed=seed,
+        )
+        return EvalResult.model_validate(found)
+
+    def compare(self, label: str, incumbent: str, alpha: float, seed: int) -> Verdict:
+        """The verdict between two evaluated labels on selection."""
+        return Verdict.model_validate(self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed))
+
+    def decontaminate(self, rows: Path, kept: Path) -> dict[str, int]:
+        """Copy the rows that leak no benchmark item; returns rounded counts of the others by reason."""
+        return dict(self._call("decontaminate", rows=str(rows), kept=str(kept)))
+
+    def test(
+        self, run: str, baseline: Checkpoint, best: Checkpoint | None, engine: Path, seed: int, progress: Progress
+    ) -> TestResult:
+        """Open the sealed split."""
+        found = self._call(
+            "test",
+            progress,
+            run=run,
+            baseline=baseline.model_dump(),
+            best=best.model_dump() if best else None,
+            engine=str(engine),
+            seed=seed,
+        )
+        return TestResult.model_validate(found)
+
+    def close(self) -> None:
+        """End the process."""
+        self.service.close()
+
+    def _call(self, method: str, progress: Progress | None = None, **parameters: object) -> Any:
+        """Call with the run directory, which a process that was started again does not know."""
+        return self.service.call(method, progress, run_dir=str(self._run_dir), **parameters)

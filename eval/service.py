@@ -1,0 +1,185 @@
+"""A service of ours: a child process behind a Unix socket that answers JSON requests.
+
+The evaluator and the engine are services. A call opens a connection, sends one request, receives any number of
+progress messages and one reply. If the process dies in the middle it is started again and the call repeated, so
+methods must be idempotent.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any
+
+from tasks.child import child_environment, end_with_parent, kill_group, log_tail, start_child
+from tasks.failure import Failure, FailureKind, InputError, StageError
+
+Progress = Callable[[int, int], None]
+Method = Callable[..., Any]
+RESTARTS = 2
+"""Times that one call may find its process dead and start it again."""
+
+
+class Service:
+    """The parent's handle on a service process."""
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        start_timeout: float = 300.0,
+    ) -> None:
+        """
+        Args:
+            module: started as `python -P -m module *arguments --socket PATH`.
+            log: file that receives the process's output, appended over restarts.
+            start_timeout: seconds until the socket must answer.
+        """
+        self.name = name
+        self.log = log
+        self._module = module
+        self._arguments = list(arguments)
+        self._environment = dict(environment or child_environment())
+        self._start_timeout = start_timeout
+        self._folder = Path(tempfile.mkdtemp(prefix="ft-dojo-"))
+        self.socket = self._folder / "socket"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def died(self) -> bool:
+        """Whether the process has ended; one that was just killed is given a moment to be seen dead."""
+        time.sleep(0.2)
+        return self._process is None or self._process.poll() is not None
+
+    def start(self) -> None:
+        """Start the process without waiting for it; does nothing while it runs."""
+        with self._lock:
+            if self._process and self._process.poll() is None:
+                return
+            if self._process:
+                kill_group(self._process)
+            self.socket.unlink(missing_ok=True)
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("ab") as log:
+                self._process = start_child(
+                    self._module,
+                    [*self._arguments, "--socket", self.socket],
+                    log=log,
+                    cwd=self._folder,
+                    environment=self._environment,
+                )
+
+    def call(self, method: str, progress: Progress | None = None, **parameters: Any) -> Any:
+        """Call a method and return its result.
+
+        Raises:
+            InputError, StageError: as raised by the method.
+            StageError: ENVIRONMENT when the process cannot be kept alive; the message has the end of its log.
+        """
+        for _ in range(RESTARTS + 1):
+            try:
+                with self._connect() as connection:
+                    return _exchange(connection, {"method": method, "parameters": parameters}, progress)
+            except (EOFError, ConnectionError, BrokenPipeError):
+                time.sleep(0.1)  # let the dead process become reapable
+        raise self._gone("died again and again")
+
+    def close(self) -> None:
+        """Kill the process group and remove the socket."""
+        with self._lock:
+            if self._process:
+                kill_group(self._process)
+                self._process = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _connect(self) -> Connection:
+        self.start()
+        deadline = time.monotonic() + self._start_timeout
+        while time.monotonic() < deadline:
+            try:
+                return Client(str(self.socket), family="AF_UNIX")
+            except (FileNotFoundError, ConnectionRefusedError):
+                process = self._process
+                if process and process.poll() is not None and process.returncode > 0:
+                    raise self._gone(f"ended with exit code {process.returncode}") from None
+                self.start()
+                time.sleep(0.05)
+        raise self._gone(f"did not start within {self._start_timeout:.0f} s")
+
+    def _gone(self, what: str) -> StageError:
+        return StageError(self.name, FailureKind.ENVIRONMENT, f"the {self.name} {what}:\n{log_tail(self.log)}")
+
+
+def call(socket: Path, method: str, progress: Progress | None = None, **parameters: Any) -> Any:
+    """Call a method of a service that another process owns; connection errors are the caller's to handle."""
+    with Client(str(socket), family="AF_UNIX") as connection:
+        return _exchange(connection, {"method": method, "parameters": parameters}, progress)
+
+
+def _exchange(connection: Connection, request: dict[str, Any], progress: Progress | None) -> Any:
+    connection.send_bytes(json.dumps(request).encode())
+    while True:
+        reply = json.loads(connection.recv_bytes())
+        if "progress" in reply:
+            if progress:
+                progress(*reply["progress"])
+        elif "input_error" in reply:
+            raise InputError(reply["input_error"])
+        elif "failure" in reply:
+            failure = Failure.model_validate(reply["failure"])
+            raise StageError(failure.stage, failure.kind, failure.message)
+        else:
+            return reply["result"]
+
+
+def serve(socket: Path, methods: Mapping[str, Method]) -> None:
+    """Answer requests until the parent dies; a thread a connection.
+
+    Each method takes a progress callback, then its parameters by name, and returns JSON data. `InputError` and
+    `StageError` travel to the caller. Anything else is a bug: its traceback goes to the log and the process ends.
+    """
+    end_with_parent()
+    with Listener(str(socket), family="AF_UNIX", backlog=16) as listener:
+        while True:
+            connection = listener.accept()
+            threading.Thread(target=_answer, args=(connection, methods), daemon=True).start()
+
+
+def _answer(connection: Connection, methods: Mapping[str, Method]) -> None:
+    def send(reply: dict[str, Any]) -> None:
+        connection.send_bytes(json.dumps(reply).encode())
+
+    try:
+        with connection:
+            request = json.loads(connection.recv_bytes())
+
+            def progress(done: int, total: int) -> None:
+                send({"progress": [done, total]})
+
+            try:
+                send({"result": methods[request["method"]](progress, **request["parameters"])})
+            except InputError as error:
+                send({"input_error": str(error)})
+            except StageError as error:
+                send({"failure": error.failure.model_dump(mode="json")})
+    except (EOFError, BrokenPipeError, ConnectionError):
+        return  # the caller died or gave up; what was computed is in the cache
+    except BaseException:  # noqa: BLE001  a bug: say so and die, the caller reads the log
+        traceback.print_exc()
+        os._exit(70)

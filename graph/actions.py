@@ -1,0 +1,247 @@
+"""What nodes do, as plain functions: prepare data, train, evaluate, judge, test.
+
+They need a `RunContext` and no graph, so that a person or another agent can drive the laboratory too. Each is
+idempotent: its output is kept under the hash of its inputs, and a second call reads it back.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from eval.adapter import adapter_hash
+from eval.evaluator_client import TestResult
+from eval.hardware import compute_environment, heavy_work
+from eval.result import EvalResult, Split
+from eval.verdict import Verdict, alpha_share
+from graph.context import RunContext, label
+from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData, TrainingRun
+from roles.recipes import names as methods
+from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingOutcome, TrainingRequest
+from tasks.child import child_environment, kill_group, log_tail, start_child
+from tasks.failure import Failure, FailureKind, StageError
+from tasks.record import digest, file_digest, read_jsonl, read_record, write_jsonl, write_record
+
+ENGINE_RESTARTS = 2
+TRAINING_STARTS = 3
+"""Times that a training killed from outside is started again; it goes on from its own checkpoint."""
+MINIMUM_TRAINING_SECONDS = 60.0
+T = TypeVar("T")
+
+
+def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_length: int) -> TrainingData:
+    """Apply a recipe, the gate and decontamination; writes `data.jsonl` and `provenance.jsonl`.
+
+    Raises:
+        StageError: the recipe cannot be carried out or leaves no rows.
+    """
+    run, folder = context.run, context.run.experiment(number)
+    inputs = [recipe, max_length, context.config.max_train_rows, context.config.seed, context.description.corpus,
+              context.description.benchmark_hash]  # fmt: skip
+
+    def produce() -> TrainingData:
+        started = time.monotonic()
+        prepared = context.pipeline.apply(recipe, max_length, folder / "script")
+        clean = folder / "clean.jsonl"
+        leaks = context.evaluator.decontaminate(Path(prepared.path), clean)
+        rows = list(read_jsonl(clean))
+        clean.unlink()
+        removed = {**prepared.removed, **leaks}
+        if len(rows) > context.config.max_train_rows:
+            removed["over --max-train-rows"] = len(rows) - context.config.max_train_rows
+            kept = sorted(rows, key=lambda row: digest([row["source"], row["row"], row["prompt"]]))
+            rows = kept[: context.config.max_train_rows]
+        if not rows:
+            raise StageError("prepare_data", FailureKind.DATA, f"no rows are left to train on; removed: {removed}")
+        return _write_rows(context, number, rows, removed, time.monotonic() - started)
+
+    with run.stage("prepare_data", number):
+        return run.once(folder / "data.json", inputs, TrainingData, produce)
+
+
+def _write_rows(
+    context: RunContext, number: int, rows: list[dict[str, object]], removed: dict[str, int], seconds: float
+) -> TrainingData:
+    folder = context.run.experiment(number)
+    learned = [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows]
+    origins = [{"source": row["source"], "row": row["row"], "hash": digest(row)} for row in rows]
+    write_jsonl(folder / "data.jsonl", learned)
+    write_jsonl(folder / "provenance.jsonl", origins)
+    tokens = sorted(int(str(row["tokens"])) for row in rows)
+    sources = [str(row["source"]) for row in rows]
+    return TrainingData(
+        path=context.run.relative(folder / "data.jsonl"),
+        content_hash=file_digest(folder / "data.jsonl"),
+        rows=len(rows),
+        rows_by_source={name: sources.count(name) for name in sorted(set(sources))},
+        tokens=sum(tokens),
+        tokens_median=tokens[len(tokens) // 2],
+        tokens_max=tokens[-1],
+        removed=dict(sorted(removed.items())),
+        seconds=round(seconds, 1),
+    )
+
+
+def train(
+    context: RunContext, number: int, data: TrainingData, config: TrainingConfig, replicate: int, limit: float | None
+) -> TrainingRun:
+    """Train one adapter in a process of its own.
+
+    Args:
+        replicate: 0 for the training that the verdict is about; others use other seeds.
+        limit: seconds after which the training is killed; None for no limit.
+
+    Raises:
+        StageError: as the recipe says, or TIMEOUT.
+    """
+    if config.method not in methods():
+        raise StageError(
+            "train", FailureKind.CONFIG, f"unknown method '{config.method}'; known: {', '.join(methods())}"
+        )
+    folder = context.run.experiment(number) / (f"replicate-{replicate}" if replicate else ".")
+    seed = context.config.seed + 1000 * replicate
+    request = TrainingRequest(
+        model=str(context.model), data=str(context.run.path / data.path), config=config, seed=seed, output=str(folder)
+    )
+
+    def produce() -> TrainingRun:
+        with heavy_work(context.cache, context.warn):
+            _run_training(context, number, request, limit)
+        outcome = read_record(folder / RESULT, TrainingOutcome)
+        adapter = folder / ADAPTER
+        return TrainingRun(
+            adapter=context.run.relative(adapter.resolve()),
+            adapter_hash=adapter_hash(adapter),
+            seed=seed,
+            **outcome.model_dump(),
+        )
+
+    with context.run.stage("train", number):
+        inputs = [config.model_copy(update={"reason": ""}), data.content_hash, seed, context.config.model]
+        return context.run.once(folder / "training_run.json", inputs, TrainingRun, produce)
+
+
+def _run_training(context: RunContext, number: int, request: TrainingRequest, limit: float | None) -> None:
+    """Start the training process until it ends by itself."""
+    folder = Path(request.output)
+    for old in (FAILURE, RESULT):
+        (folder / old).unlink(missing_ok=True)
+    write_record(folder / "request.json", request)
+    deadline = None if limit is None else time.monotonic() + max(limit, MINIMUM_TRAINING_SECONDS)
+    for _ in range(TRAINING_STARTS):
+        returncode = _watch_training(context, number, request, deadline)
+        if (folder / FAILURE).exists():
+            raise StageError("train", *_kind_and_message(folder))
+        if returncode == 0:
+            return
+        if returncode > 0:
+            message = log_tail(folder / "train.log")
+            kind = FailureKind.OOM if "out of memory" in message.lower() else FailureKind.ENVIRONMENT
+            raise StageError("train", kind, f"training ended with exit code {returncode}:\n{message}")
+        context.warn(f"  the training process was killed (signal {-returncode}); it goes on from its last checkpoint")
+    raise StageError("train", FailureKind.OOM, "the training process was killed again and again; was memory short?")
+
+
+def _kind_and_message(folder: Path) -> tuple[FailureKind, str]:
+    failure = read_record(folder / FAILURE, Failure)
+    return failure.kind, failure.message
+
+
+def _watch_training(context: RunContext, number: int, request: TrainingRequest, deadline: float | None) -> int:
+    """Run the process once, showing its losses; returns its exit code."""
+    folder = Path(request.output)
+    bar = context.terminal.bar(f"train {number:03d}", "steps")
+    with (folder / "train.log").open("ab") as log:
+        process = start_child(
+            f"roles.recipes.{request.config.method}",
+            [folder / "request.json"],
+            log=log,
+            cwd=folder,
+            environment=child_environment(compute_environment()),
+        )
+    try:
+        while process.poll() is None:
+            time.sleep(0.2)
+            if deadline is not None and time.monotonic() > deadline:
+                raise StageError("train", FailureKind.TIMEOUT, "training took longer than the budget allows")
+            point = _last_loss(folder / LOSSES)
+            if point:
+                bar(point.step, point.steps)
+        return process.returncode
+    finally:
+        kill_group(process)
+
+
+def _last_loss(path: Path) -> LossPoint | None:
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 400))
+        lines = [line for line in file.read().decode(errors="replace").splitlines() if line.startswith("{")]
+    return LossPoint.model_validate_json(lines[-1]) if lines and lines[-1].endswith("}") else None
+
+
+def evaluate(
+    context: RunContext, number: int, split: Split, training: TrainingRun | None, replicate: int = 0
+) -> EvalResult:
+    """Score the untouched model or an adapter on feedback or selection, with the warm engine.
+
+    Raises:
+        StageError: FORMAT when the adapter changes nothing, ENVIRONMENT when engine or evaluator cannot be kept alive.
+    """
+    name = label(number, replicate)
+    path = context.run.file("sealed" if replicate else f"experiments/{number:03d}") / f"{name}.{split}.json"
+    checkpoint = context.checkpoint(training)
+
+    def produce() -> EvalResult:
+        bar = context.terminal.bar(f"evaluate {name} on {split}", "items")
+        return _with_engine(
+            context,
+            lambda: context.evaluator.evaluate(
+                name, split, checkpoint, context.engine.socket, context.config.seed, bar
+            ),
+        )
+
+    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash]
+    with context.run.stage("evaluate", number):
+        return context.run.once(path, inputs, EvalResult, produce)
+
+
+def judge(context: RunContext, number: int, incumbent: int, share: float | None = None) -> Verdict:
+    """The verdict on an experiment against another one, on selection."""
+    alpha = alpha_share(context.config.max_experiments) if share is None else share
+    return context.evaluator.compare(label(number), label(incumbent), alpha, context.config.seed)
+
+
+def test(context: RunContext, best: Experiment) -> TestResult:
+    """Open the sealed split for the untouched model and the experiment that is delivered; once a run."""
+
+    def produce() -> TestResult:
+        baseline = context.checkpoint(None)
+        candidate = context.checkpoint(best.training) if best.training else None
+        bar = context.terminal.bar("sealed test", "items")
+        return _with_engine(
+            context,
+            lambda: context.evaluator.test(
+                context.run.name, baseline, candidate, context.engine.socket, context.config.seed, bar
+            ),
+        )
+
+    with context.run.stage("test"):
+        inputs = [context.description.benchmark_hash, best.training]
+        return context.run.once(context.run.file("test.json"), inputs, TestResult, produce)
+
+
+def _with_engine(context: RunContext, work: Callable[[], T]) -> T:
+    """Do work that uses the engine; when the engine dies in the middle, start it again and repeat the work."""
+    for attempt in range(ENGINE_RESTARTS + 1):
+        context.engine.call("info")
+        with heavy_work(context.cache, context.warn):
+            try:
+                return work()
+            except StageError as error:
+                lost = error.failure.kind == FailureKind.ENVIRONMENT and context.engine.died()
+                if not lost or attempt == ENGINE_RESTARTS:
+                    raise
+                context.warn("  the engine died; it is started again")
+    raise AssertionError("unreachable")

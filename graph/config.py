@@ -1,0 +1,98 @@
+"""Flags become a `RunConfig`: frozen, saved in `config.json`, read again by `--resume`."""
+
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from eval.base_model import SMOLLM2, TINY
+from eval.hardware import Hardware
+from tasks.failure import InputError
+from tasks.record import Record
+
+ProfileName = Literal["embedded", "gpu"]
+
+
+class Profile(Record):
+    """Named defaults."""
+
+    name: ProfileName
+    model: str
+    budget_seconds: float
+    max_experiments: int
+    max_train_rows: int
+    tokens_per_second: float
+    """Training speed assumed until this machine has measured its own."""
+
+
+PROFILES = {
+    "embedded": Profile(
+        name="embedded", model=SMOLLM2, budget_seconds=20 * 60, max_experiments=3, max_train_rows=1000,
+        tokens_per_second=400,
+    ),
+    "gpu": Profile(
+        name="gpu", model="Qwen/Qwen2.5-7B-Instruct", budget_seconds=12 * 3600, max_experiments=20,
+        max_train_rows=2000, tokens_per_second=3000,
+    ),
+}  # fmt: skip
+
+
+class RunConfig(Record):
+    """Everything that decides a run."""
+
+    version: Literal[1] = 1
+    run: str
+    """The run's id: the name of its directory."""
+    task: str
+    """Task name, or absolute path of a task file."""
+    profile: ProfileName
+    profile_reason: str
+    model: str
+    backbones: tuple[str, ...] = ("expert",)
+    """Values of `--backbone` in the order given."""
+    memory: Literal["on", "off", "run"] = "on"
+    memory_dir: str
+    data_root: str | None = None
+    budget_seconds: float | None = None
+    """None: no time limit, because `--max-experiments` alone was given."""
+    max_experiments: int = Field(gt=0)
+    max_train_rows: int = Field(gt=0)
+    seed: int = 0
+    replicates: int = Field(default=1, gt=0)
+    """Trainings an experiment, each with its own seed."""
+    engine: str
+    cache_dir: str
+    unsafe_scripts: bool = False
+    dry_run: bool = False
+    tokens_per_second: float
+    """Training speed that plans are sized with: measured once on this machine, rounded, fixed for the run."""
+
+
+def choose_profile(asked: str, hardware: Hardware) -> tuple[Profile, str]:
+    """The profile to use, and why."""
+    if asked != "auto":
+        return PROFILES[asked], "asked for by --profile"
+    if hardware.gpus:
+        return PROFILES["gpu"], f"a CUDA device is there ({hardware.gpus[0].name})"
+    return PROFILES["embedded"], "no CUDA device is there"
+
+
+def dry_run_model(dry_run: bool, asked: str | None, profile: Profile) -> str:
+    """The base model: the one asked for, a tiny random one in a dry run, or the profile's."""
+    return asked or (TINY if dry_run else profile.model)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90s`, `30m`, `12h` or `1h30m`.
+
+    Raises:
+        InputError: anything else.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not match or not any(match.groups()):
+        raise InputError(f"--budget {text}: expected a duration such as 90s, 30m, 12h or 1h30m")
+    hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise InputError(f"--budget {text}: must be more than nothing")
+    return total

@@ -1,0 +1,32 @@
+"""The routes of the run: pure functions of the state."""
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+
+from graph.context import RunContext
+from graph.state import ExperimentState, State
+
+
+def start_experiments(state: State) -> list[Send] | Literal["test"]:
+    """One experiment for each plan, side by side; without a plan the loop ends."""
+    if not state["plans"]:
+        return "test"
+    first = len(state["experiments"])
+    return [Send("experiment", _start(state, first + k)) for k in range(len(state["plans"]))]
+
+
+def _start(state: State, number: int) -> ExperimentState:
+    return {
+        "number": number,
+        "plan": state["plans"][number - len(state["experiments"])],
+        "survey": state["survey"],
+        "experiments": state["experiments"],
+        "incumbent": state["incumbent"],
+    }
+
+
+def more_or_spent(state: State, runtime: Runtime[RunContext]) -> Literal["plan", "test"]:
+    """Another round while experiments and time are left."""
+    return "plan" if runtime.context.budget.allows_another(state["experiments"]) else "test"

@@ -1,0 +1,208 @@
+"""The nodes of the run: each reads the state, acts through `actions` and `decisions`, and returns what changed."""
+
+from langgraph.runtime import Runtime
+
+from eval.verdict import Verdict, alpha_share, detectable_effect
+from graph import actions, decisions
+from graph.context import RunContext
+from graph.delivery import deliver as write_delivery
+from graph.report import write_report
+from graph.state import State
+from memory.records import Experiment
+from roles.briefing import Survey, TaskCard
+from tasks import scoring
+from tasks.corpus import read_corpus
+from tasks.failure import StageError
+from tasks.template import fields
+
+
+def survey(state: State, runtime: Runtime[RunContext]) -> State:
+    """Gather what is known before the first experiment."""
+    context = runtime.context
+    with context.run.stage("survey"):
+        found = make_survey(context)
+    return {"survey": found}
+
+
+def make_survey(context: RunContext) -> Survey:
+    """The survey of a run: task, corpus, machine, detectable effect, memory."""
+    description, task = context.description, context.description.task
+    card = TaskCard(
+        name=task.name,
+        domain=task.domain,
+        description=task.description,
+        prompt=task.prompt,
+        prompt_fields=tuple(fields(task.prompt)),
+        answer=scoring.load(task.scorer).contract(),
+        metric=task.metric,
+        max_new_tokens=task.max_new_tokens,
+        groups=description.groups,
+        feedback=description.feedback,
+        selection=description.selection,
+        test=description.test,
+        shared=description.shared,
+    )
+    effect = detectable_effect(description.selection, alpha_share(context.config.max_experiments))
+    return Survey(
+        task=card,
+        corpus=read_corpus(context.corpus),
+        hardware=context.hardware,
+        model=context.config.model,
+        detectable_effect=round(effect, 3),
+        max_train_rows=context.config.max_train_rows,
+        remembered=context.memory.count() if context.memory else 0,
+    )
+
+
+def baseline(state: State, runtime: Runtime[RunContext]) -> State:
+    """Score the untouched model: experiment 0."""
+    context = runtime.context
+    context.terminal.say("baseline: the untouched model")
+    experiment = Experiment(
+        run=context.run.name,
+        task=context.description.task.name,
+        domain=context.description.task.domain,
+        model=context.config.model,
+        number=0,
+        feedback=actions.evaluate(context, 0, "feedback", None),
+        selection=actions.evaluate(context, 0, "selection", None),
+    )
+    keep(context, experiment)
+    context.terminal.say(f"baseline: {scores(experiment)}")
+    return {"experiments": [experiment], "incumbent": 0}
+
+
+def plan(state: State, runtime: Runtime[RunContext]) -> State:
+    """Ask the planner for the next experiment; a planner that fails ends the loop."""
+    context = runtime.context
+    try:
+        found = decisions.decide_plan(context, state["survey"], state["experiments"], state["incumbent"])
+    except StageError as error:
+        context.terminal.say(f"the planner failed: {error}")
+        return {"plans": [], "ended": f"the planner failed ({error.failure.kind})"}
+    number = len(state["experiments"])
+    context.terminal.say(f"plan {number:03d} (from {found.parent:03d}, {found.factor}): {found.hypothesis}")
+    return {"plans": [found]}
+
+
+def judge(state: State, runtime: Runtime[RunContext]) -> State:
+    """Compare each candidate with the incumbent; statistics decide."""
+    context, incumbent = runtime.context, state["incumbent"]
+    judged: list[Experiment] = []
+    for candidate in waiting(state):
+        verdict = None
+        if candidate.selection:
+            with context.run.stage("judge", candidate.number):
+                verdict = actions.judge(context, candidate.number, incumbent)
+            context.terminal.say(f"verdict {candidate.number:03d}: {in_words(verdict)}")
+            incumbent = candidate.number if verdict.outcome == "better" else incumbent
+        elif candidate.failure:
+            context.terminal.say(f"experiment {candidate.number:03d} failed: {candidate.failure.kind}")
+        judged.append(candidate.model_copy(update={"verdict": verdict}))
+    return {"candidates": judged, "incumbent": incumbent}
+
+
+def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
+    """Ask the diagnostician about each candidate; without an answer the run goes on."""
+    context = runtime.context
+    explained: list[Experiment] = []
+    for candidate in waiting(state):
+        try:
+            found = decisions.decide_diagnosis(
+                context, state["survey"], state["experiments"], state["incumbent"], candidate
+            )
+        except StageError as error:
+            context.terminal.say(f"no diagnosis: {error}")
+            explained.append(candidate)
+            continue
+        context.terminal.say(
+            f"diagnosis {candidate.number:03d}: {found.suspected_cause}; next: {found.next_intervention}"
+        )
+        explained.append(candidate.model_copy(update={"diagnosis": found}))
+    return {"candidates": explained}
+
+
+def record(state: State, runtime: Runtime[RunContext]) -> State:
+    """Write the candidates down: run directory, memory, report."""
+    context, finished = runtime.context, waiting(state)
+    for experiment in finished:
+        keep(context, experiment)
+    write_report(context.run, context.config, state.get("survey"), None)
+    return {"experiments": finished, "plans": []}
+
+
+def test(state: State, runtime: Runtime[RunContext]) -> State:
+    """Choose what is delivered and open the sealed split once."""
+    context = runtime.context
+    chosen = choose(context, state["experiments"], state["incumbent"])
+    context.terminal.say(
+        f"sealed test: the untouched model and {f'experiment {chosen:03d}' if chosen else 'nothing else'}"
+    )
+    return {"test": actions.test(context, state["experiments"][chosen]), "delivered": chosen}
+
+
+def choose(context: RunContext, experiments: list[Experiment], incumbent: int) -> int:
+    """The experiment to deliver: the incumbent, or without one the undecided candidate with the best shrunken effect.
+
+    Effects against the untouched model are shrunk towards zero by their own spread (the positive-part James and Stein
+    estimator of 1961 in its empirical Bayes form), so that the luckiest of many draws is not taken at face value.
+    """
+    if incumbent:
+        return incumbent
+    trained = [experiment for experiment in experiments if experiment.training and experiment.selection]
+    found = {e.number: actions.judge(context, e.number, 0) for e in trained}
+    shrunken = shrink(found)
+    best = max(shrunken, key=lambda number: (shrunken[number], -number), default=0)
+    return best if shrunken.get(best, 0.0) > 0 else 0
+
+
+def shrink(verdicts: dict[int, Verdict]) -> dict[int, float]:
+    """Effects times the share of their variance that is not sampling error."""
+    errors = {number: (verdict.high - verdict.low) / 3.92 for number, verdict in verdicts.items()}
+    between = sum(v.effect**2 - errors[n] ** 2 for n, v in verdicts.items()) / max(len(verdicts), 1)
+    kept = max(0.0, between)
+    return {n: v.effect * kept / (kept + errors[n] ** 2) if kept else 0.0 for n, v in verdicts.items()}
+
+
+def deliver(state: State, runtime: Runtime[RunContext]) -> State:
+    """Leave the adapter, its card, its lineage and the report."""
+    context = runtime.context
+    with context.run.stage("deliver"):
+        write_delivery(context, state["survey"], state["experiments"], state["delivered"], state["test"])
+    write_report(context.run, context.config, state["survey"], state["test"])
+    return {}
+
+
+def waiting(state: State) -> list[Experiment]:
+    """Candidates that are not recorded yet."""
+    recorded = {experiment.number for experiment in state["experiments"]}
+    return [candidate for candidate in state.get("candidates", []) if candidate.number not in recorded]
+
+
+def keep(context: RunContext, experiment: Experiment) -> None:
+    """Write an experiment to the run directory, then to the memory."""
+    with context.run.stage("record", experiment.number):
+        context.run.write_experiment(experiment)
+        if context.memory:
+            context.memory.add(experiment)
+        context.budget.save()
+
+
+def scores(experiment: Experiment) -> str:
+    """The scores of an experiment in words."""
+    parts: list[str] = []
+    for result in (experiment.feedback, experiment.selection):
+        if result:
+            margin = 1.96 * result.standard_error
+            parts.append(
+                f"{result.split} {result.score:.3f} ± {margin:.3f} (n={result.n}, unparsed {result.unparsed:.0%})"
+            )
+    return ", ".join(parts)
+
+
+def in_words(verdict: Verdict) -> str:
+    """A verdict in words."""
+    return (
+        f"{verdict.outcome} than {verdict.incumbent:03d}: {verdict.effect:+.3f} "
+        f"(95 % {verdict.low:+.3f} to {verdict.high:+.3f}, p={verdict.p_better:.4f}, alpha {verdict.alpha:.3f})"
+    ).replace("undecided than", "undecided against")

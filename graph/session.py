@@ -1,0 +1,279 @@
+"""From flags to a finished run: check everything, start the processes, stream the graph, close."""
+
+import argparse
+import importlib.util
+import json
+import shlex
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from eval.base_model import SMOLLM2, SMOLLM2_NOTE
+from eval.engines import names as engine_names
+from eval.evaluator_client import Description, Evaluator
+from eval.hardware import Hardware, compute_environment, survey_hardware, versions
+from eval.service import Service
+from eval.verdict import alpha_share, detectable_effect
+from graph.budget import Budget
+from graph.build import build_graph
+from graph.calibration import assumed_speed, remember_speed
+from graph.config import RunConfig, choose_profile, dry_run_model, parse_duration
+from graph.context import RunContext
+from graph.progress import Terminal
+from graph.run_dir import RunDir
+from graph.state import State
+from memory.store import ExperimentMemory, open_memory
+from roles.backbone import Minds, load_minds
+from roles.data_steps.pipeline import Pipeline
+from tasks import sandbox
+from tasks.catalogue import find_task, tasks
+from tasks.child import child_environment, module_command
+from tasks.corpus import read_corpus
+from tasks.failure import InputError
+from tasks.record import read_record, write_record, write_text
+
+RUNS = Path("runs")
+CACHE = Path.home() / ".cache" / "ft-dojo"
+THREAD = "run"
+RECURSION_LIMIT = 10_000
+"""LangGraph's own limit; the budget ends the loop long before."""
+
+
+def draw() -> int:
+    """Print the graph as a Mermaid diagram."""
+    print(build_graph().get_graph(xray=True).draw_mermaid())
+    return 0
+
+
+def list_tasks() -> int:
+    """Print a line for each task."""
+    for task in tasks().values():
+        print(f"{task.name:24} {task.domain:12} {task.metric.name:12} {task.description.split('.')[0]}.")
+    return 0
+
+
+def start_run(flags: argparse.Namespace) -> int:
+    """A new run; nothing is written into the run directory before all input is known to be good."""
+    terminal, hardware = Terminal(), survey_hardware()
+    config = make_config(flags, hardware)
+    minds = load_minds(config.backbones)
+    run = RunDir(flags.run_dir or RUNS / config.run)
+    if run.path.exists():
+        run.create()  # says why it cannot be
+    terminal.say(f"profile {config.profile}: {config.profile_reason}")
+    note = f" ({SMOLLM2_NOTE})" if config.model == SMOLLM2 else ""
+    terminal.say(f"model {config.model}{note}; engine {config.engine}")
+    terminal.say("minds " + ", ".join(f"{role}: {mind.name}" for role, mind in minds.items()))
+    model = _resolve_model(config.model, Path(config.cache_dir))
+    with _evaluator(config, Path(config.cache_dir) / "logs" / f"{config.run}-evaluator.log") as evaluator:
+        description = evaluator.describe()
+        run.create()
+        run.hold()
+        write_record(run.file("config.json"), config)
+        write_text(run.file("environment.json"), json.dumps(versions() | {"commit": _commit()}, indent=1) + "\n")
+        return _session(config, run, hardware, description, evaluator, minds, model, terminal, resumed=False)
+
+
+def resume_run(name: Path) -> int:
+    """Go on with a stopped run, where it stopped."""
+    path = name if name.is_dir() else RUNS / name
+    if not (path / "config.json").is_file():
+        known = sorted(found.parent.name for found in RUNS.glob("*/config.json"))
+        raise InputError(f"--resume {name}: no such run; runs here: {', '.join(known[-10:]) or 'none'}")
+    run, terminal, hardware = RunDir(path), Terminal(), survey_hardware()
+    config = read_record(run.file("config.json"), RunConfig)
+    run.hold()
+    minds = load_minds(config.backbones)
+    terminal.say(f"resuming {config.run}: task {config.task}, model {config.model}, engine {config.engine}")
+    model = _resolve_model(config.model, Path(config.cache_dir))
+    with _evaluator(config, run.file("evaluator.log")) as evaluator:
+        description = evaluator.describe()
+        return _session(config, run, hardware, description, evaluator, minds, model, terminal, resumed=True)
+
+
+def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
+    """Check the flags and fix every choice that is left open.
+
+    Raises:
+        InputError: a flag's value is wrong, or a package it needs is missing.
+    """
+    profile, reason = choose_profile(flags.profile, hardware)
+    task = find_task(flags.task)
+    budget = parse_duration(flags.budget) if flags.budget else None
+    if budget is None and flags.max_experiments is None and not flags.dry_run:
+        budget = profile.budget_seconds
+    if flags.data_root and not flags.data_root.is_dir():
+        raise InputError(f"--data-root {flags.data_root}: no such folder")
+    cache = (flags.cache_dir or CACHE).absolute()
+    model = dry_run_model(flags.dry_run, flags.model, profile)
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{task.name}"
+    return RunConfig(
+        run=(flags.run_dir.name if flags.run_dir else name),
+        task=str(Path(flags.task).resolve()) if flags.task.endswith((".yaml", ".yml")) else task.name,
+        profile=profile.name,
+        profile_reason=reason,
+        model=str(Path(model).resolve()) if Path(model).is_dir() else model,
+        backbones=("scripted",) if flags.dry_run else tuple(flags.backbone or ["expert"]),
+        memory=flags.memory,
+        memory_dir=str((flags.memory_dir or RUNS / "memory").absolute()),
+        data_root=str(flags.data_root.resolve()) if flags.data_root else None,
+        budget_seconds=budget,
+        max_experiments=flags.max_experiments or (2 if flags.dry_run else profile.max_experiments),
+        max_train_rows=flags.max_train_rows or profile.max_train_rows,
+        seed=flags.seed,
+        replicates=flags.replicates,
+        engine=_choose_engine(flags.engine, flags.dry_run),
+        cache_dir=str(cache),
+        unsafe_scripts=flags.unsafe_scripts,
+        dry_run=flags.dry_run,
+        tokens_per_second=assumed_speed(cache, model, hardware, profile),
+    )
+
+
+def _choose_engine(asked: str, dry_run: bool) -> str:
+    if asked == "auto":
+        return "vllm" if importlib.util.find_spec("vllm") and not dry_run else "transformers"
+    if asked not in engine_names():
+        raise InputError(f"--engine {asked}: unknown; known: auto, {', '.join(engine_names())}")
+    if importlib.util.find_spec(asked) is None:
+        raise InputError(f"--engine {asked}: the package is not installed: make install-vllm")
+    return asked
+
+
+def _resolve_model(model: str, cache: Path) -> Path:
+    """The model's folder, found or prepared in a process of its own: this one never loads torch."""
+    command = module_command("eval.base_model", [model, cache])
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=child_environment(hub=True), stdin=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        raise InputError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"--model {model}: no folder")
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def _commit() -> str:
+    root = Path(__file__).resolve().parents[1]
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+@contextmanager
+def _evaluator(config: RunConfig, log: Path) -> Generator[Evaluator]:
+    root = Path(config.data_root) if config.data_root else None
+    evaluator = Evaluator(config.task, root, Path(config.cache_dir), log)
+    try:
+        yield evaluator
+    finally:
+        evaluator.close()
+
+
+def _session(
+    config: RunConfig,
+    run: RunDir,
+    hardware: Hardware,
+    description: Description,
+    evaluator: Evaluator,
+    minds: Minds,
+    model: Path,
+    terminal: Terminal,
+    *,
+    resumed: bool,
+) -> int:
+    """Start the engine, put the context together, stream the graph."""
+    evaluator.attach(run.path)
+    engine = Service(
+        "engine",
+        "eval.engine_server",
+        ["--engine", config.engine, "--model", model],
+        log=run.file("engine.log"),
+        environment=child_environment(compute_environment()),
+    )
+    try:
+        engine.start()  # it loads while the rest is prepared
+        budget = Budget(config, run.file("clock.json"), description.test, description.feedback + description.selection)
+        pipeline = Pipeline(
+            description.task, Path(description.corpus), run.file("steps"), model, config.seed,
+            unsafe=config.unsafe_scripts,
+        )  # fmt: skip
+        context = RunContext(
+            config=config, run=run, hardware=hardware, description=description, model=model, evaluator=evaluator,
+            engine=engine, minds=minds, memory=_memory(config, run), pipeline=pipeline, budget=budget,
+            terminal=terminal,
+        )  # fmt: skip
+        _introduce(context)
+        return _stream(context, resumed=resumed)
+    finally:
+        engine.close()
+
+
+def _memory(config: RunConfig, run: RunDir) -> ExperimentMemory | None:
+    if config.memory == "off":
+        return None
+    return open_memory(run.file("memory") if config.memory == "run" else Path(config.memory_dir))
+
+
+def _introduce(context: RunContext) -> None:
+    """The first lines: what is at hand and what can be found with it."""
+    say, d, config = context.terminal.say, context.description, context.config
+    corpus = read_corpus(context.corpus)
+    say(f"task {d.task.name}: " + ", ".join(f"{s.name} {s.rows} rows" for s in corpus.sources))
+    shared = " (feedback and selection are the same rows: verdicts are weaker)" if d.shared else ""
+    say(f"benchmark: feedback {d.feedback}, selection {d.selection}, sealed test {d.test}{shared}")
+    effect = detectable_effect(d.selection, alpha_share(config.max_experiments))
+    say(f"detectable effect of one decision: {effect:.3f} ({d.task.metric.name}, 80 % power)")
+    minutes = f"{config.budget_seconds / 60:.0f} min, " if config.budget_seconds else ""
+    say(f"budget: {minutes}{config.max_experiments} experiments, {config.max_train_rows} rows each; seed {config.seed}")
+    complaint = sandbox.available()
+    if complaint:
+        say(f"no sandbox: {complaint}; data steps run unconfined, scripts are refused without --unsafe-scripts")
+    say(f"run {context.run.path}")
+
+
+def _stream(context: RunContext, *, resumed: bool) -> int:
+    thread: RunnableConfig = {"configurable": {"thread_id": THREAD}, "recursion_limit": RECURSION_LIMIT}
+    database = sqlite3.connect(context.run.file("graph.sqlite"), check_same_thread=False, timeout=30)
+    try:
+        graph = build_graph(SqliteSaver(database))
+        began = resumed and graph.get_state(thread).created_at is not None
+        start: State | None = None if began else {"experiments": [], "candidates": []}
+        try:
+            for _ in graph.stream(start, thread, context=context, stream_mode="updates", durability="sync"):
+                context.budget.save()
+        except KeyboardInterrupt:
+            context.budget.save()
+            again = shlex.join([sys.executable, "run_graph.py", "--resume", str(context.run.path)])
+            context.terminal.say(f"stopped; go on with: {again}")
+            raise
+        state: dict[str, Any] = graph.get_state(thread).values
+    finally:
+        database.close()
+    remember_speed(context)
+    _conclude(context, state)
+    return 0
+
+
+def _conclude(context: RunContext, state: dict[str, Any]) -> None:
+    """The last lines: the sealed test and where the time went."""
+    say, result = context.terminal.say, state["test"]
+    if result.best and result.verdict:
+        v = result.verdict
+        say(
+            f"sealed test: {result.baseline.score:.3f} -> {result.best.score:.3f}, {v.effect:+.3f} "
+            f"(95 % {v.low:+.3f} to {v.high:+.3f}, n={v.n}, unparsed {result.best.unparsed:.0%})"
+        )
+    else:
+        say(f"sealed test: {result.baseline.score:.3f}; no experiment was better than the untouched model")
+    if result.openings > 1:
+        say(f"this test split has now been opened {result.openings} times; its score means less each time")
+    seconds = sorted(context.run.stage_seconds().items(), key=lambda item: -item[1])
+    say("seconds by stage: " + ", ".join(f"{stage} {spent:.0f}" for stage, spent in seconds if spent >= 0.5))
+    say(f"report {context.run.file('report.html')}")

@@ -1,0 +1,162 @@
+"""What an experiment is: every decision, its outcome and the verdict on it.
+
+These records are the truth on disk (`experiments/NNN/*.json`, `experiments.jsonl`); the Chroma index in
+`memory/store.py` can be rebuilt from them. Paths are relative to the run directory, so that a run can be moved.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue
+
+from eval.result import EvalResult
+from eval.verdict import Verdict
+from tasks.failure import Failure
+from tasks.record import Record
+
+Factor = Literal["data", "training", "both"]
+
+
+class Plan(Record):
+    """The planner's decision: what the next experiment tries and why."""
+
+    hypothesis: str = Field(description="one sentence: what should improve, and why")
+    parent: int = Field(ge=0, description="number of the experiment this one starts from; 0 is the untouched model")
+    factor: Factor = Field(description="the one thing that changes against the parent; `both` only for a first draft")
+    data_strategy: str = Field(description="what the data engineer should do; `keep` to reuse the parent's recipe")
+    training_strategy: str = Field(description="what the trainer should do; `keep` to reuse the parent's configuration")
+    predicted_effect: float = Field(ge=-1, le=1, description="expected change of the metric against the parent")
+    memory_ids: tuple[str, ...] = Field(default=(), description="ids of the recalled experiments this relies on")
+
+
+class Step(Record):
+    """One step of a data recipe."""
+
+    name: str = Field(description="a data step, such as filter, deduplicate, sample, format, script")
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="the step's own parameters")
+
+
+class DataRecipe(Record):
+    """The data engineer's decision: sources, then steps in order. Two recipes can be compared step by step."""
+
+    sources: tuple[str, ...] = Field(min_length=1, description="names of the raw sources to start from")
+    steps: tuple[Step, ...] = Field(description="applied in order; each row leaves as prompt and answer")
+    reason: str = Field(default="", description="why this recipe")
+
+
+class TrainingConfig(Record):
+    """The trainer's decision: method and hyperparameters."""
+
+    method: str = Field(default="sft", description="a training recipe; `sft` is supervised fine-tuning with LoRA")
+    learning_rate: float = Field(default=2e-4, gt=0, le=1, description="peak learning rate")
+    epochs: float = Field(default=2.0, gt=0, le=50, description="passes over the rows")
+    batch_size: int = Field(default=8, gt=0, le=1024, description="rows an optimiser step")
+    lora_rank: int = Field(default=16, gt=0, le=512)
+    lora_alpha: int = Field(default=32, gt=0, le=2048)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: Literal["all-linear", "attention"] = Field(default="all-linear", description="layers with LoRA")
+    max_length: int = Field(default=512, gt=0, description="tokens a row; longer rows are dropped by the gate")
+    warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    reason: str = Field(default="", description="why this configuration")
+
+
+class TrainingData(Record):
+    """What the data steps and the gate left to train on."""
+
+    path: str
+    """`data.jsonl`, relative to the run directory."""
+    content_hash: str
+    rows: int
+    rows_by_source: dict[str, int]
+    tokens: int
+    """Tokens of all rows, prompt and answer, with the target tokenizer."""
+    tokens_median: int
+    tokens_max: int
+    removed: dict[str, int]
+    """Rows dropped, by reason; leaks are rounded up to tens, because exact counts would tell of the sealed split."""
+    seconds: float = 0.0
+
+
+class TrainingRun(Record):
+    """One training with one seed."""
+
+    adapter: str
+    """Folder of the adapter, relative to the run directory."""
+    adapter_hash: str
+    seed: int
+    steps: int
+    first_loss: float
+    """Mean over the first tenth of the steps."""
+    final_loss: float
+    """Mean over the last tenth of the steps."""
+    tokens_per_second: float
+    peak_memory_gib: float
+    seconds: float
+
+
+class Finding(Record):
+    """One observation with its evidence."""
+
+    claim: str
+    count: int = Field(ge=0, description="items or rows that show it")
+    of: int = Field(ge=0, description="items or rows looked at")
+
+
+class Diagnosis(Record):
+    """The diagnostician's decision: why the result is what it is. It names categories and ids, never benchmark text."""
+
+    findings: tuple[Finding, ...] = Field(description="what was observed")
+    suspected_cause: str
+    next_intervention: str = Field(description="what to try next")
+    next_factor: Literal["data", "training"] = Field(description="which hand that needs")
+    weak_groups: tuple[str, ...] = Field(default=(), description="groups that score lowest")
+
+
+class Replicate(Record):
+    """The same recipe trained with another seed."""
+
+    training: TrainingRun
+    selection: EvalResult
+
+
+class Experiment(Record):
+    """One turn of the laboratory. Number 0 is the untouched model."""
+
+    version: Literal[1] = 1
+    run: str
+    task: str
+    domain: str
+    model: str
+    number: int
+    plan: Plan | None = None
+    recipe: DataRecipe | None = None
+    data: TrainingData | None = None
+    config: TrainingConfig | None = None
+    training: TrainingRun | None = None
+    feedback: EvalResult | None = None
+    selection: EvalResult | None = None
+    replicates: tuple[Replicate, ...] = ()
+    verdict: Verdict | None = None
+    diagnosis: Diagnosis | None = None
+    failure: Failure | None = None
+    seconds: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """Unique over all runs."""
+        return f"{self.run}/{self.number:03d}"
+
+
+MEASURED = frozenset({"run", "seconds", "tokens_per_second", "peak_memory_gib", "generated"})
+"""Fields that differ from one execution to the next without the experiment being another."""
+
+
+def canonical(record: Record) -> Any:
+    """A record as plain JSON data without the measured fields, for telling whether two experiments are the same."""
+    return _without(record.model_dump(mode="json"))
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(item) for key, item in value.items() if key not in MEASURED}
+    return [_without(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Minds: one a file."""

@@ -1,0 +1,254 @@
+"""The built-in practitioner: rules over the survey, the diagnosis and the trials; no language model, no network.
+
+It proposes a first draft from all usable sources, then changes one factor at a time. The diagnostician's rules name a
+cause; each cause has moves in order of promise, and the planner takes the first one not tried from the same parent.
+Every rule says its reason in the decision.
+"""
+
+from typing import Any
+
+from memory.records import DataRecipe, Diagnosis, Experiment, Finding, Plan, Step, TrainingConfig
+from roles.backbone import D, Question, Usage
+from roles.backbones.formats import format_steps, in_task_format
+from roles.briefing import DataBriefing, DiagnosticianBriefing, PlannerBriefing, TrainerBriefing
+from tasks.failure import FailureKind
+
+DATA_MOVES = ("task format only", "all sources", "half the rows", "other rows")
+"""What the data engineer can be asked for; a strategy is understood by the move it contains."""
+TRAINING_MOVES: dict[str, dict[str, float]] = {
+    "more epochs": {"epochs": 2.0},
+    "fewer epochs": {"epochs": 0.5},
+    "higher learning rate": {"learning_rate": 2.0},
+    "lower learning rate": {"learning_rate": 0.5},
+    "larger adapter": {"lora_rank": 2.0, "lora_alpha": 2.0},
+    "smaller batches": {"batch_size": 0.5},
+}
+"""Factors by which a move multiplies the parent's configuration."""
+
+CAUSES: dict[str, tuple[str, ...]] = {
+    "wrong form": ("task format only", "more epochs", "higher learning rate"),
+    "underfitting": ("more epochs", "higher learning rate", "larger adapter"),
+    "overfitting": ("fewer epochs", "lower learning rate", "all sources"),
+    "divergence": ("lower learning rate", "fewer epochs"),
+    "out of memory": ("smaller batches", "half the rows"),
+    "data refused": ("task format only", "all sources"),
+    "weak knowledge": ("higher learning rate", "more epochs", "all sources", "other rows", "larger adapter"),
+}
+_FAILURES = {
+    FailureKind.OOM: "out of memory",
+    FailureKind.DIVERGED: "divergence",
+    FailureKind.DATA: "data refused",
+    FailureKind.FORMAT: "data refused",
+}
+UNPARSED = 0.1
+"""Share of unreadable answers above which the form is at fault."""
+MEMORISED = 0.05
+"""Final loss below which the rows are known by heart."""
+STILL_FALLING = 0.25
+"""Final loss above which more training can help."""
+
+
+class Expert:
+    """The rules behind all four roles."""
+
+    name = "expert"
+
+    def decide(self, question: Question[D]) -> tuple[D, Usage]:
+        """The decision that the rules reach."""
+        rules: dict[str, Any] = {
+            "planner": plan,
+            "data_engineer": recipe,
+            "trainer": configuration,
+            "diagnostician": diagnosis,
+        }
+        decision = rules[question.role](question.briefing)
+        return question.schema.model_validate(decision.model_dump()), Usage(mind=self.name)
+
+
+def plan(briefing: PlannerBriefing) -> Plan:
+    """First draft, then the most promising untried move from the best experiment so far."""
+    tried = [trial for trial in briefing.trials if trial.number > 0]
+    if not any(trial.training for trial in tried):
+        return _first_draft(briefing, tried)
+    parent = _parent(briefing)
+    causes = [*_causes(briefing, parent), "weak knowledge"]
+    used = {_move_of(trial) for trial in tried if trial.plan and trial.plan.parent == parent.number}
+    for cause in causes:
+        for move in CAUSES[cause]:
+            if move not in used and _possible(move, parent, briefing):
+                return _intervention(move, cause, parent)
+    return _intervention("other rows", "weak knowledge", parent, round_=len(tried))
+
+
+def _first_draft(briefing: PlannerBriefing, tried: list[Experiment]) -> Plan:
+    failed = tried[-1].failure if tried else None
+    move = CAUSES[_FAILURES.get(failed.kind, "data refused")][0] if failed else "all sources"
+    rule = f"the last draft failed ({failed.kind}), so: {move}" if failed else "nothing is trained yet"
+    return Plan(
+        hypothesis=f"The sources teach what {briefing.survey.task.name} asks; rule: {rule}.",
+        parent=0,
+        factor="both",
+        data_strategy=move if move in DATA_MOVES else "all sources",
+        training_strategy=move if move in TRAINING_MOVES else "defaults",
+        predicted_effect=0.1,
+    )
+
+
+def _parent(briefing: PlannerBriefing) -> Experiment:
+    """The incumbent when it is trained, else the trained experiment with the best selection score."""
+    trained = [trial for trial in briefing.trials if trial.training and trial.selection]
+    incumbent = next((trial for trial in trained if trial.number == briefing.incumbent), None)
+    sign = 1 if briefing.survey.task.metric.direction == "up" else -1
+    return incumbent or max(
+        trained, key=lambda trial: (sign * _score(trial), -trial.number), default=briefing.trials[0]
+    )
+
+
+def _score(trial: Experiment) -> float:
+    return trial.selection.score if trial.selection else float("-inf")
+
+
+def _causes(briefing: PlannerBriefing, parent: Experiment) -> list[str]:
+    """Suspected causes, the parent's first, as far as they are among those with moves."""
+    found = [parent.diagnosis.suspected_cause] if parent.diagnosis else []
+    latest = briefing.trials[-1]
+    if latest.failure and latest.failure.kind in _FAILURES:
+        found.append(_FAILURES[latest.failure.kind])
+    return [cause for cause in found if cause in CAUSES]
+
+
+def _possible(move: str, parent: Experiment, briefing: PlannerBriefing) -> bool:
+    if move in TRAINING_MOVES:
+        return parent.config is not None
+    if move in ("task format only", "all sources"):
+        formats = format_steps(briefing.survey)
+        wanted = {name for name, step in formats.items() if move == "all sources" or in_task_format(step)}
+        return bool(wanted) and (parent.recipe is None or wanted != set(parent.recipe.sources))
+    return parent.data is not None and (move != "half the rows" or parent.data.rows > 100)
+
+
+def _intervention(move: str, cause: str, parent: Experiment, round_: int = 0) -> Plan:
+    data = move in DATA_MOVES
+    strategy = f"{move} {round_}".strip() if round_ else move
+    return Plan(
+        hypothesis=f"{strategy[0].upper()}{strategy[1:]} improves on experiment {parent.number}; rule: {cause}.",
+        parent=parent.number,
+        factor="data" if data else "training",
+        data_strategy=strategy if data else "keep",
+        training_strategy="keep" if data else strategy,
+        predicted_effect=0.03,
+    )
+
+
+def _move_of(trial: Experiment) -> str | None:
+    if trial.plan is None:
+        return None
+    text = f"{trial.plan.data_strategy} {trial.plan.training_strategy}"
+    return next((move for move in (*DATA_MOVES, *TRAINING_MOVES) if move in text), None)
+
+
+def recipe(briefing: DataBriefing) -> DataRecipe:
+    """All usable sources, or those in the task's format; cleaned, without repetitions, sized to what is left."""
+    strategy = briefing.plan.data_strategy
+    formats = format_steps(briefing.survey)
+    if "task format only" in strategy:
+        formats = {name: step for name, step in formats.items() if in_task_format(step)} or formats
+    cleaning = [_require(briefing, name) for name in formats]
+    steps = [*cleaning, Step(name="deduplicate"), *formats.values()]
+    rows = _affordable_rows(briefing) // (2 if "half the rows" in strategy else 1)
+    seed = len(briefing.trials) if "other rows" in strategy else 0
+    steps.append(Step(name="sample", parameters={"rows": max(rows, 20), "by": "source", "seed": seed}))
+    return DataRecipe(
+        sources=tuple(formats),
+        steps=tuple(steps),
+        reason=f"{strategy}: every source whose fields can be rendered, rows with gaps and repetitions removed",
+    )
+
+
+def _require(briefing: DataBriefing, name: str) -> Step:
+    fields = next(source.fields for source in briefing.survey.corpus.sources if source.name == name)
+    return Step(name="filter", parameters={"source": name, "require": list(fields)})
+
+
+def _affordable_rows(briefing: DataBriefing) -> int:
+    """Rows for two epochs within the time that is left, by the token lengths seen so far."""
+    limit = briefing.survey.max_train_rows
+    if briefing.remaining.training_tokens is None:
+        return limit
+    lengths = [trial.data.tokens / trial.data.rows for trial in briefing.trials if trial.data]
+    length = lengths[-1] if lengths else _guessed_length(briefing)
+    return min(limit, max(20, int(briefing.remaining.training_tokens / (length * TrainingConfig().epochs))))
+
+
+def _guessed_length(briefing: DataBriefing) -> float:
+    """Tokens of a row before any was counted: a third of its characters, and the chat template."""
+    texts = [str(row) for source in briefing.survey.corpus.sources for row in source.examples]
+    return 40 + sum(map(len, texts)) / max(len(texts), 1) / 3
+
+
+def configuration(briefing: TrainerBriefing) -> TrainingConfig:
+    """The defaults for a first draft; later the parent's configuration with the factors of the move."""
+    parent = briefing.parent_config or TrainingConfig(max_length=_length(briefing))
+    strategy = briefing.plan.training_strategy
+    move = next((name for name in TRAINING_MOVES if name in strategy), None)
+    changed = {field: _scaled(getattr(parent, field), by) for field, by in TRAINING_MOVES.get(move or "", {}).items()}
+    tokens, affordable = briefing.data.tokens, briefing.remaining.training_tokens
+    epochs = changed.get("epochs", parent.epochs)
+    if affordable is not None and tokens * epochs > affordable * 1.2:
+        changed["epochs"] = max(0.5, round(affordable / tokens, 1))
+    reason = f"{move} than experiment {briefing.plan.parent}" if move else "defaults, sized to the rows"
+    return parent.model_copy(update={**changed, "reason": reason})
+
+
+def _length(briefing: TrainerBriefing) -> int:
+    return max(64, briefing.data.tokens_max)
+
+
+def _scaled(value: float, by: float) -> float:
+    return max(1, round(value * by)) if isinstance(value, int) else value * by
+
+
+def diagnosis(briefing: DiagnosticianBriefing) -> Diagnosis:
+    """Name one cause: failure first, then form, then how the loss ran, then knowledge."""
+    experiment = briefing.experiment
+    cause, findings = _cause(experiment, briefing)
+    moves = CAUSES.get(cause, CAUSES["weak knowledge"])
+    return Diagnosis(
+        findings=tuple(findings),
+        suspected_cause=cause,
+        next_intervention=moves[0],
+        next_factor="data" if moves[0] in DATA_MOVES else "training",
+        weak_groups=_weak_groups(experiment),
+    )
+
+
+def _cause(experiment: Experiment, briefing: DiagnosticianBriefing) -> tuple[str, list[Finding]]:
+    if experiment.failure:
+        cause = _FAILURES.get(experiment.failure.kind, "weak knowledge")
+        return cause, [Finding(claim=f"{experiment.failure.stage} failed: {experiment.failure.kind}", count=1, of=1)]
+    feedback, training = experiment.feedback, experiment.training
+    if feedback is None or training is None:
+        return "weak knowledge", []
+    answers = feedback.n * feedback.samples
+    findings = [
+        Finding(claim="answers that do not parse", count=round(feedback.unparsed * answers), of=answers),
+        Finding(claim="items fixed against the parent", count=briefing.fixed, of=feedback.n),
+        Finding(claim="items broken against the parent", count=briefing.broken, of=feedback.n),
+        Finding(claim="items wrong", count=round((1 - feedback.score) * feedback.n), of=feedback.n),
+    ]
+    if feedback.unparsed > UNPARSED:
+        return "wrong form", findings
+    if training.final_loss < MEMORISED and briefing.broken > briefing.fixed:
+        return "overfitting", findings
+    if training.final_loss > STILL_FALLING:
+        return "underfitting", findings
+    return "weak knowledge", findings
+
+
+def _weak_groups(experiment: Experiment) -> tuple[str, ...]:
+    """Groups whose interval lies below the overall score; the three lowest."""
+    if experiment.feedback is None:
+        return ()
+    score = experiment.feedback.score
+    weak = sorted((group for group in experiment.feedback.groups if group.high < score), key=lambda g: g.score)
+    return tuple(group.group for group in weak[:3])

@@ -1,0 +1,54 @@
+"""A mind that follows a fixed script: for `--dry-run` and the tests. It reads nothing but the round it is in."""
+
+from typing import Any
+
+from memory.records import DataRecipe, Diagnosis, Plan, Step, TrainingConfig
+from roles.backbone import D, Question, Usage
+from roles.backbones.formats import format_steps
+from roles.briefing import DataBriefing
+
+
+class Scripted:
+    """Plans, formats every source it can, trains briefly, and finds nothing remarkable."""
+
+    name = "scripted"
+
+    def decide(self, question: Question[D]) -> tuple[D, Usage]:
+        """The scripted decision for the role."""
+        decisions: dict[str, Any] = {
+            "planner": self._plan,
+            "data_engineer": self._recipe,
+            "trainer": self._config,
+            "diagnostician": self._diagnosis,
+        }
+        decision = decisions[question.role](question.briefing)
+        return question.schema.model_validate(decision.model_dump()), Usage(mind=self.name)
+
+    def _plan(self, briefing: Any) -> Plan:
+        round_ = len(briefing.trials)
+        first = round_ == 1
+        return Plan(
+            hypothesis=f"scripted experiment {round_}",
+            parent=0 if first else briefing.trials[-1].number,
+            factor="both" if first else "training",
+            data_strategy="all sources" if first else "keep",
+            training_strategy=f"learning rate of round {round_}",
+            predicted_effect=0.0,
+        )
+
+    def _recipe(self, briefing: DataBriefing) -> DataRecipe:
+        steps = format_steps(briefing.survey)
+        sample = Step(name="sample", parameters={"rows": min(32, briefing.survey.max_train_rows)})
+        return DataRecipe(sources=tuple(steps), steps=(*steps.values(), sample), reason="scripted")
+
+    def _config(self, briefing: Any) -> TrainingConfig:
+        rate = 1e-3 * (1 + len(briefing.trials))
+        return TrainingConfig(
+            learning_rate=rate, epochs=1, lora_rank=4, lora_alpha=8, max_length=2048, reason="scripted"
+        )
+
+    def _diagnosis(self, briefing: Any) -> Diagnosis:
+        return Diagnosis(
+            findings=(), suspected_cause="none looked for", next_intervention="higher learning rate",
+            next_factor="training",
+        )  # fmt: skip

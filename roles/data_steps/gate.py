@@ -1,0 +1,109 @@
+"""The gate that ends every recipe: rows that cannot be learned from, or would teach the wrong form, stay out.
+
+Checked of every row: the schema, true token lengths with the target tokenizer, that an answer in the task's format
+parses under the task's own scorer, and that it is no repetition. Decontamination follows, in the evaluator.
+"""
+
+from collections import Counter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eval.render import training_ids
+from roles.data_steps.row import DataRow
+from tasks import scoring
+from tasks.failure import FailureKind, StageError
+from tasks.record import Record, explain
+from tasks.task import Sample, Scorer, Task
+from tasks.text import normalise
+
+TRIAL = 100
+"""Rows that are looked at before the rest, so that a broken recipe fails fast."""
+WORST = 0.5
+"""Share of the trial rows that may be refused for schema, length or format."""
+
+
+class _Fields(BaseModel):
+    """What `format` or a script must leave in a row."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    prompt: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+    options: list[str] = []
+    content: str = ""
+    task_format: bool = False
+
+
+class GatedRow(Record):
+    """A training row that passed the gate."""
+
+    prompt: str
+    answer: str
+    options: tuple[str, ...]
+    content: str
+    source: str
+    row: int
+    tokens: int
+    """Prompt and answer, as training will see them."""
+
+
+def pass_gate(rows: list[DataRow], task: Task, tokenizer: Any, max_length: int) -> tuple[list[GatedRow], Counter[str]]:
+    """Check every row.
+
+    Returns:
+        The rows that pass, in order, and the others counted by reason.
+
+    Raises:
+        StageError: DATA or FORMAT, when more than half of the first 100 rows are refused, or all rows are.
+    """
+    scorer = scoring.load(task.scorer)
+    passed: list[GatedRow] = []
+    removed: Counter[str] = Counter()
+    seen: set[tuple[str, str]] = set()
+    for number, row in enumerate(rows, start=1):
+        result = _check(row, scorer, tokenizer, max_length)
+        if isinstance(result, GatedRow):
+            key = (normalise(result.prompt), normalise(result.answer))
+            if key in seen:
+                result = "duplicate"
+            seen.add(key)
+        if isinstance(result, str):
+            removed[result] += 1
+        else:
+            passed.append(result)
+        if number == min(TRIAL, len(rows)):
+            _judge_trial(removed, number)
+    if not passed:
+        raise StageError("prepare_data", FailureKind.DATA, f"no row passes the gate; refused: {dict(removed)}")
+    return passed, removed
+
+
+def _judge_trial(removed: Counter[str], looked_at: int) -> None:
+    faults = {reason: count for reason, count in removed.items() if reason != "duplicate"}
+    if sum(faults.values()) > WORST * looked_at:
+        kind = FailureKind.FORMAT if any("parse" in reason for reason in faults) else FailureKind.DATA
+        raise StageError("prepare_data", kind, f"of the first {looked_at} rows the gate refuses {faults}")
+
+
+def _check(row: DataRow, scorer: Scorer, tokenizer: Any, max_length: int) -> GatedRow | str:
+    try:
+        fields = _Fields.model_validate(row.fields)
+    except ValidationError as error:
+        return f"schema ({explain(error)}); was the source formatted?"
+    tokens = len(training_ids(tokenizer, fields.prompt, fields.answer).input_ids)
+    if tokens > max_length:
+        return f"longer than {max_length} tokens"
+    if fields.task_format:
+        sample = Sample(id="", prompt=fields.prompt, answer=fields.answer, options=tuple(fields.options))
+        if not scorer.score(fields.answer, sample).parsed:
+            return "answer does not parse"
+    return GatedRow(
+        prompt=fields.prompt,
+        answer=fields.answer,
+        options=tuple(fields.options),
+        content=fields.content or fields.prompt,
+        source=row.source,
+        row=row.row,
+        tokens=tokens,
+    )

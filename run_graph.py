@@ -1,0 +1,117 @@
+"""FT-Dojo: fine-tune an open language model for a task, in a loop that plans, trains, evaluates and learns.
+
+python run_graph.py --task finance
+python run_graph.py --task my_task/task.yaml --model Qwen/Qwen2.5-7B-Instruct --backbone openai:gpt-5.2 --budget 12h
+python run_graph.py --resume runs/20260101-120000-finance_starter
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="run_graph.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    say = made.add_argument
+    say("--task", metavar="NAME|FILE", help="a task, a family, or a task file (.yaml); see --list-tasks")
+    say("--profile", choices=["auto", "embedded", "gpu"], default="auto", help="named defaults (default: auto)")
+    say("--model", help="base model: smollm2-135m-instruct, a folder, or a hub id (default: the profile's)")
+    say(
+        "--backbone",
+        action="append",
+        default=[],
+        metavar="[ROLE=]SPEC",
+        help="mind of all roles, or of one: expert, openai:MODEL[@BASE_URL]; repeatable (default: expert)",
+    )
+    say(
+        "--memory",
+        choices=["on", "off", "run"],
+        default="on",
+        help="recall other runs, nothing, or this run only (default: on)",
+    )
+    say("--memory-dir", type=Path, help="where the memory rests (default: runs/memory)")
+    say("--data-root", type=Path, help="folder with data sets; task files may name paths relative to it")
+    say(
+        "--budget",
+        metavar="30m|12h",
+        help="wall clock (default: the profile's, or none with --max-experiments)",
+    )
+    say("--max-experiments", type=_positive, metavar="N", help="experiments after the baseline")
+    say("--max-train-rows", type=_positive, metavar="N", help="rows a training may use (default: the profile's)")
+    say("--seed", type=int, default=0, help="of training, sampling and resampling (default: 0)")
+    say("--replicates", type=_positive, default=1, metavar="N", help="trainings an experiment, each with its own seed")
+    say("--engine", default="auto", metavar="NAME", help="evaluation engine: auto, transformers, vllm (default: auto)")
+    say("--run-dir", type=Path, help="directory of the run (default: runs/<time>-<task>)")
+    say(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with a stopped run: its directory, or its name in runs/",
+    )
+    say("--cache-dir", type=Path, help="models, corpora, ledger of test openings (default: ~/.cache/ft-dojo)")
+    say("--unsafe-scripts", action="store_true", help="run agent-written scripts although there is no sandbox here")
+    say("--dry-run", action="store_true", help="walk the whole graph with scripted minds and a tiny random model")
+    say("--draw", action="store_true", help="print the graph as a Mermaid diagram")
+    say("--list-tasks", action="store_true", help="print the tasks that ship with the project")
+    return made
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; the exit code is 0 after a complete run, 2 for wrong input, 130 when stopped."""
+    flags = parser().parse_args(argv)
+    # Checkpoints may restore only the types that the state declares.
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+    from graph.progress import complain
+    from graph.session import draw, list_tasks, resume_run, start_run
+    from tasks.failure import InputError, StageError
+
+    signal.signal(signal.SIGINT, _second_kills())
+    try:
+        if flags.draw:
+            return draw()
+        if flags.list_tasks:
+            return list_tasks()
+        if flags.resume:
+            return resume_run(flags.resume)
+        if not flags.task:
+            raise InputError("--task NAME|FILE is needed; --list-tasks prints the known ones")
+        return start_run(flags)
+    except InputError as error:
+        complain(str(error))
+        return 2
+    except StageError as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _second_kills() -> Callable[[int, FrameType | None], None]:
+    """A handler for Ctrl-C: the first one stops cleanly, a second one ends the process at once."""
+    pressed: list[bool] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            os._exit(130)
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    return handler
+
+
+if __name__ == "__main__":
+    sys.exit(main())

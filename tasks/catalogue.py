@@ -1,0 +1,55 @@
+"""Finding tasks: by name, by family, or by the path of a task file.
+
+A module in `tasks/` brings tasks when it has `TASKS`, a tuple of `Task`. Nothing else registers them.
+"""
+
+import ast
+import importlib
+from functools import cache
+from pathlib import Path
+
+from tasks.failure import InputError
+from tasks.task import Task
+from tasks.task_file import load_task_file
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def tasks() -> dict[str, Task]:
+    """All tasks that ship with the project, by name."""
+    found = [task for module in _task_modules() for task in importlib.import_module(f"tasks.{module}").TASKS]
+    return {task.name: task for task in sorted(found, key=lambda task: task.name)}
+
+
+def find_task(reference: str) -> Task:
+    """The task that `--task` means: a task file, a task, or a family with one task (`finance`: `finance_starter`).
+
+    Raises:
+        InputError: no such task; the message lists the known ones.
+    """
+    if reference.endswith((".yaml", ".yml")):
+        return load_task_file(Path(reference))
+    known = tasks()
+    if reference in known:
+        return known[reference]
+    family = [task for task in known.values() if task.domain == reference]
+    if len(family) == 1:
+        return family[0]
+    families = sorted({task.domain for task in known.values()})
+    raise InputError(
+        f"unknown task '{reference}'; known tasks: {', '.join(known)}; families: {', '.join(families)}; "
+        "or the path of a task file (.yaml)"
+    )
+
+
+def _task_modules() -> list[str]:
+    """Modules of this folder that assign `TASKS`, found without importing the others."""
+    return [path.stem for path in sorted(FOLDER.glob("*.py")) if _assigns_tasks(path)]
+
+
+def _assigns_tasks(path: Path) -> bool:
+    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    targets = [target for node in statements if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in statements if isinstance(node, ast.AnnAssign)]
+    return any(isinstance(target, ast.Name) and target.id == "TASKS" for target in targets)

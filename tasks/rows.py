@@ -1,0 +1,141 @@
+"""Reading rows from a csv, jsonl, json or parquet file, or from a hub data set."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.failure import InputError
+from tasks.record import digest, file_digest, read_jsonl
+from tasks.task import Origin
+
+Row = dict[str, Any]
+
+
+def locate(path: str, base_dir: str, data_root: Path | None) -> Path:
+    """Find a task's file: absolute, beside the task file, or under the data root.
+
+    Raises:
+        InputError: it is nowhere; the message lists the places tried.
+    """
+    places = [Path(path)] if Path(path).is_absolute() else [Path(base_dir) / path]
+    if data_root and not Path(path).is_absolute():
+        places.append(data_root / path)
+    for place in places:
+        if place.is_file():
+            return place.resolve()
+    tried = " or ".join(str(place) for place in places)
+    hint = "" if data_root else "; --data-root names another folder to look in"
+    raise InputError(f"no file {tried}{hint}")
+
+
+def load_rows(origin: Origin, base_dir: str, data_root: Path | None) -> list[Row]:
+    """Load the rows of an origin that pass its `where`, `fold` and `limit`, in file order.
+
+    Raises:
+        InputError: file missing, corrupt (with the row), of unknown type, without rows, or a `where` field missing.
+    """
+    name, rows = _all_rows(origin, base_dir, data_root)
+    kept = [row for number, row in enumerate(rows, start=1) if _passes(row, origin, f"{name}, row {number}")]
+    if origin.fold:
+        kept = _fold(kept, origin.fold, name)
+    if origin.limit and len(kept) > origin.limit:
+        chosen = set(sorted(range(len(kept)), key=lambda index: digest(kept[index]))[: origin.limit])
+        kept = [row for index, row in enumerate(kept) if index in chosen]
+    if not kept:
+        raise InputError(f"{name}: no rows" + (" pass `where`, `fold` and `limit`" if rows else " in it"))
+    return kept
+
+
+def origin_digest(origin: Origin, base_dir: str, data_root: Path | None) -> str:
+    """Identity of an origin's rows: its declaration and, for a file, the file's bytes."""
+    content = file_digest(locate(origin.path, base_dir, data_root)) if origin.path else origin.hub
+    return digest([origin, content])
+
+
+def _all_rows(origin: Origin, base_dir: str, data_root: Path | None) -> tuple[str, list[Row]]:
+    if origin.path:
+        path = locate(origin.path, base_dir, data_root)
+        return str(path), read_file(path)
+    if origin.hub:
+        return origin.hub, _read_hub(origin.hub, origin)
+    raise InputError("an origin needs `path` (a file) or `hub` (a data set)")
+
+
+def read_file(path: Path) -> list[Row]:
+    """Rows of a csv, jsonl, json (a list of objects) or parquet file.
+
+    Raises:
+        InputError: unknown file type, or a row that cannot be read.
+    """
+    readers = {".csv": _read_csv, ".jsonl": read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: unknown file type '{path.suffix}'; known: {', '.join(readers)}")
+    return list(readers[path.suffix](path))
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            for row in reader:
+                if None in row or None in row.values():
+                    expected = len(reader.fieldnames or [])
+                    raise InputError(f"{path}, row {reader.line_num}: expected {expected} columns")
+                yield {str(key): value for key, value in row.items()}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not valid UTF-8 csv ({error})") from None
+
+
+def _read_json(path: Path) -> Iterator[Row]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(rows, list):
+        raise InputError(f"{path}: expected a JSON list of objects, found {type(rows).__name__}")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, row {number}: expected an object, found {type(row).__name__}")
+        yield row
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        yield from parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a valid parquet file ({error})") from None
+
+
+def _read_hub(name: str, origin: Origin) -> list[Row]:
+    import datasets
+
+    try:
+        rows: Any = datasets.load_dataset(name, origin.config, split=origin.split or "train")
+    except Exception as error:  # noqa: BLE001  the hub client raises many types; all mean that the data is not at hand
+        raise InputError(f"cannot load {name} from the hub: {error}; give a local file by `path`") from None
+    return [dict(row) for row in rows]
+
+
+def _passes(row: Row, origin: Origin, where: str) -> bool:
+    for field, wanted in origin.where.items():
+        if field not in row:
+            raise InputError(f"{where}: no field '{field}' (named in `where`); it has: {', '.join(row)}")
+        if row[field] not in (wanted if isinstance(wanted, list) else [wanted]):
+            return False
+    return True
+
+
+def _fold(rows: list[Row], fold: str, name: str) -> list[Row]:
+    try:
+        parts, of = fold.split("/")
+        chosen, count = {int(part) for part in parts.split(",")}, int(of)
+    except ValueError:
+        raise InputError(f"{name}: fold must look like '1,2/4', found '{fold}'") from None
+    if not chosen <= set(range(1, count + 1)):
+        raise InputError(f"{name}: fold '{fold}' names parts outside 1 to {count}")
+    return [row for row in rows if int(digest(row), 16) % count + 1 in chosen]

@@ -1,0 +1,38 @@
+"""Scorers, one a file, found by the folder: `tasks/scoring/exact.py` is the scorer `exact`.
+
+Every module here defines `SCORER`, a `Record` class with the interface of `tasks.task.Scorer`. To add a scorer, add a
+file; the contract suite then asks for a canonical sample.
+"""
+
+import importlib
+import pkgutil
+from typing import Any
+
+from pydantic import ValidationError
+
+from tasks.failure import InputError
+from tasks.record import explain
+from tasks.task import Scorer
+
+
+def names() -> list[str]:
+    """The names of all scorers, sorted; nothing is imported."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(spec: str | dict[str, Any]) -> Scorer:
+    """Make a scorer from its name, or from `{"name": ..., parameters}` as a task file holds it.
+
+    Raises:
+        InputError: there is no such scorer (the known ones are listed), or a parameter is unknown or invalid.
+    """
+    settings: dict[str, Any] = {"name": spec} if isinstance(spec, str) else spec
+    name = settings.get("name")
+    if name not in names():
+        raise InputError(f"unknown scorer {name!r}; known scorers: {', '.join(names())}")
+    scorer = importlib.import_module(f"{__name__}.{name}").SCORER
+    try:
+        return scorer(**settings)
+    except ValidationError as error:
+        known = ", ".join(field for field in scorer.model_fields if field != "name") or "none"
+        raise InputError(f"scorer {name}: {explain(error)} (parameters: {known})") from None

@@ -1,0 +1,78 @@
+"""Feedback, selection and test: three disjoint sets by a fixed rule over read-only data.
+
+Test rows are sealed. Of the rest 30 % are feedback (the diagnostician sees items, outputs and errors) and 70 % are
+selection (roles learn only the verdict and the rounded aggregate). Rows that share a cluster, or the same question,
+stay on one side. Everything is decided by hashes of the rows: no seed, no order, so the same rows always split alike.
+"""
+
+import hashlib
+from collections import defaultdict
+
+from tasks.record import Record
+from tasks.task import Sample
+from tasks.text import normalise
+
+FEEDBACK_SHARE = 0.3
+FEW = 60
+"""With fewer rows than this outside the test split, feedback and selection are the same rows."""
+
+
+class Splits(Record):
+    """Ids of each split."""
+
+    feedback: tuple[str, ...]
+    selection: tuple[str, ...]
+    test: tuple[str, ...]
+    shared: bool
+    """Feedback and selection are the same rows, so the verdict is weaker; flagged wherever it matters."""
+
+
+def split_samples(samples: list[Sample], test_ids: set[str] | None = None) -> Splits:
+    """Divide samples, stratified by group.
+
+    Args:
+        test_ids: an explicit test split; None takes half of each group. Other rows that share a cluster or a question
+            with a test row are left out.
+    """
+    units = _units(samples)
+    unit_of = {sample.id: unit for unit, members in units.items() for sample in members}
+    test = test_ids if test_ids is not None else _take(units, 0.5, "test")
+    test_units = {unit_of[id_] for id_ in test}
+    rest = {unit: members for unit, members in units.items() if unit not in test_units}
+    size = sum(len(members) for members in rest.values())
+    everything = tuple(sorted(sample.id for members in rest.values() for sample in members))
+    if size < FEW:
+        return Splits(feedback=everything, selection=everything, test=tuple(sorted(test)), shared=True)
+    feedback = _take(rest, FEEDBACK_SHARE, "feedback")
+    return Splits(
+        feedback=tuple(sorted(feedback)),
+        selection=tuple(id_ for id_ in everything if id_ not in feedback),
+        test=tuple(sorted(test)),
+        shared=False,
+    )
+
+
+def _units(samples: list[Sample]) -> dict[str, list[Sample]]:
+    """Rows that must stay together: by cluster, else by the same question with the same options."""
+    units: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        text = normalise(" ".join([sample.content, *sorted(sample.options)]))
+        units[f"cluster|{sample.cluster}" if sample.cluster else f"row|{text}"].append(sample)
+    return units
+
+
+def _take(units: dict[str, list[Sample]], share: float, salt: str) -> set[str]:
+    """Ids of about `share` of each group's rows, whole units, lowest hash first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for unit, members in units.items():
+        groups[min(sample.group for sample in members)].append(unit)
+    taken: set[str] = set()
+    for members in groups.values():
+        wanted = round(share * sum(len(units[unit]) for unit in members))
+        count = 0
+        for unit in sorted(members, key=lambda unit: hashlib.sha256(f"{salt}|{unit}".encode()).digest()):
+            if count >= wanted:
+                break
+            taken |= {sample.id for sample in units[unit]}
+            count += len(units[unit])
+    return taken

@@ -1,0 +1,145 @@
+"""What a task is: a benchmark, the raw sources one may learn from, a prompt, and a scorer.
+
+A `Task` is plain data. `tasks/finance.py` writes one in Python, `tasks/task_file.py` reads one from YAML. It names
+files but holds no rows: only the evaluator loads the benchmark (`tasks/benchmark.py`), and training sees nothing but
+the materialised corpus (`tasks/corpus.py`).
+"""
+
+from typing import Any, Literal, Protocol
+
+from pydantic import Field, JsonValue
+
+from tasks.record import Record
+
+Direction = Literal["up", "down"]
+
+
+class Origin(Record):
+    """Where rows come from: a file (csv, jsonl, json, parquet) or a hub data set."""
+
+    path: str | None = None
+    """File, relative to the task file or to `--data-root`, or absolute."""
+    hub: str | None = None
+    """`owner/name` of a Hugging Face data set; used when no `path` is given."""
+    config: str | None = None
+    """Configuration of the hub data set."""
+    split: str | None = None
+    """Split of the hub data set, for example `train`."""
+    where: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keep rows whose field equals the value, or is one of a list of values."""
+    fold: str | None = None
+    """`"1,2/4"`: of four parts by row hash keep parts 1 and 2; lets one file serve as corpus and as benchmark."""
+    limit: int | None = Field(default=None, gt=0)
+    """Keep at most this many rows, chosen by row hash."""
+
+
+class Source(Origin):
+    """One raw source that training rows may be made from."""
+
+    name: str
+    """Short identifier; recipes refer to it."""
+    licence: str = "unknown"
+    description: str = ""
+    """What the rows are, for the agents and the model card."""
+
+
+class Benchmark(Origin):
+    """The rows that measure."""
+
+    id: str | None = None
+    """Field that identifies a row; without it the row number serves."""
+    group: str | None = None
+    """Field with the category (sub-dataset) of a row: splits are stratified and results reported by it."""
+    cluster: str | None = None
+    """Field shared by rows that must stay on one side of a split (a table, a molecule, an application)."""
+    test: str | None = None
+    """A file with explicit test rows; without it half of each group is the test split."""
+
+
+class Metric(Record):
+    """The one number a task is judged by."""
+
+    name: str = "accuracy"
+    direction: Direction = "up"
+    aggregate: Literal["mean", "group_mean"] = "mean"
+    """`mean` over items, or `group_mean`: the unweighted mean over the means of the groups."""
+
+
+class AnswerContract(Record):
+    """What an answer must look like; agents and the data gate read it."""
+
+    description: str
+    example: str
+    """An answer that parses."""
+
+
+class Sample(Record):
+    """One benchmark item, or one training row seen as an item."""
+
+    id: str
+    prompt: str
+    """The rendered user message."""
+    answer: str
+    """The reference answer."""
+    options: tuple[str, ...] = ()
+    """The texts of the options of a multiple-choice item, in the order shown."""
+    group: str = "all"
+    cluster: str = ""
+    content: str = ""
+    """Question and options without the wording of the prompt: what decontamination compares."""
+
+
+class ItemScore(Record):
+    """The score of one completion."""
+
+    score: float
+    """Between 0 and 1 unless the scorer says otherwise."""
+    parsed: bool
+    """False when no answer could be read; such an item is wrong and stays in the denominator."""
+    extracted: str | None = None
+    """The answer that was read."""
+
+
+class Scorer(Protocol):
+    """Turns a completion into a score. Pure: no files, no clock, no randomness.
+
+    A module in `tasks/scoring/` is a scorer when it has `SCORER`, a `Record` class with this interface whose `name`
+    is the file's name and whose other fields are the parameters that a task may set. A parameter that is a Jinja
+    template over the benchmark row (such as the options of `choice`) is rendered by the loader, not by the scorer.
+    """
+
+    def score(self, prediction: str, sample: Sample) -> ItemScore:
+        """Score a completion against `sample.answer`.
+
+        `parsed` must not depend on `sample.answer`, so that training rows can be checked without a reference.
+        """
+        ...
+
+    def contract(self) -> AnswerContract:
+        """What an answer must look like."""
+        ...
+
+
+class Task(Record):
+    """A task of the dojo."""
+
+    name: str
+    domain: str
+    description: str
+    """One paragraph that the agents read."""
+    sources: tuple[Source, ...]
+    benchmark: Benchmark
+    prompt: str
+    """Jinja template over the fields of a row; renders the user message."""
+    answer: str
+    """Jinja template over the fields of a row; renders the reference answer."""
+    options: tuple[str, ...] | str = ()
+    """One Jinja template per option, or one template that renders a JSON list; empty for free answers."""
+    content: str | None = None
+    """Jinja template of what decontamination compares; default: the fields the prompt uses."""
+    scorer: dict[str, Any]
+    """`{"name": ..., parameters}` of a scorer in `tasks/scoring/`."""
+    metric: Metric = Metric()
+    max_new_tokens: int = Field(default=64, gt=0, le=32768)
+    base_dir: str = ""
+    """Folder that relative paths start from, before `--data-root` is tried."""
