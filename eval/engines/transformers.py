@@ -16,6 +16,7 @@ from peft import PeftModel
 from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, StageError
+from tasks.record import digest
 
 CANARY = "Name one thing that every adapter changes."
 """An adapter must change the logits of this prompt."""
@@ -35,6 +36,9 @@ class TransformersEngine:
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         base: Any = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
+        self._ends = _end_tokens(base, self._tokenizer)
+        # Only what the caller asks for decides how is drawn, not what the model's author preferred.
+        base.generation_config = transformers.GenerationConfig()
         self._model: Any = base.to(self._device).eval()
         self._adapters: list[str] = []
 
@@ -73,24 +77,42 @@ class TransformersEngine:
     def _complete(self, ids: list[list[int]], sampling: Sampling) -> list[list[Completion]]:
         padded = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
         torch.manual_seed(_seed(sampling.seed, ids))
-        output = self._model.generate(**padded, **_generation_arguments(sampling, self._tokenizer))
+        output = self._model.generate(**padded, **self._arguments(sampling))
         new = output[:, padded["input_ids"].shape[1] :].tolist()
         completions = [self._completion(tokens, sampling) for tokens in new]
+        if sampling.temperature == 0:  # greedy samples are all alike
+            return [[completion] * sampling.samples for completion in completions]
         return [completions[i : i + sampling.samples] for i in range(0, len(completions), sampling.samples)]
 
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "max_new_tokens": sampling.max_new_tokens,
+            "pad_token_id": self._tokenizer.pad_token_id,
+            "eos_token_id": self._ends,
+        }
+        if sampling.temperature > 0:
+            drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+            arguments |= {"do_sample": True, "num_return_sequences": sampling.samples, **drawn}
+        if sampling.stop:
+            arguments |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+        return arguments
+
     def _completion(self, tokens: list[int], sampling: Sampling) -> Completion:
-        end = self._tokenizer.eos_token_id
-        length = tokens.index(end) + 1 if end in tokens else len(tokens)
+        ended = next((k for k, token in enumerate(tokens) if token in self._ends), None)
+        if ended is None:  # a row that met a stop string is padded to the length of the batch
+            while tokens and tokens[-1] == self._tokenizer.pad_token_id:
+                tokens = tokens[:-1]
+        length = len(tokens) if ended is None else ended + 1
         text = self._tokenizer.decode(tokens[:length], skip_special_tokens=True)
         cut = min((at for stop in sampling.stop if (at := text.find(stop)) >= 0), default=None)
-        stopped = end in tokens or cut is not None
+        stopped = ended is not None or cut is not None
         return Completion(text=text[:cut].strip(), tokens=length, finish="stop" if stopped else "length")
 
     def _serving(self, checkpoint: Checkpoint) -> AbstractContextManager[Any]:
         """Switch to the checkpoint's adapter; the base is served with every adapter disabled."""
         if checkpoint.adapter is None:
             return self._model.disable_adapter() if self._adapters else nullcontext()
-        name = checkpoint.adapter_hash or "adapter"
+        name = checkpoint.adapter_hash or digest(checkpoint.adapter)
         if name not in self._adapters:
             self._load(name, checkpoint.adapter)
         self._model.set_adapter(name)
@@ -105,9 +127,20 @@ class TransformersEngine:
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise StageError("evaluate", FailureKind.ENVIRONMENT, f"cannot load adapter {folder}: {error}") from error
         self._adapters.append(name)
+        try:
+            self._check_changes(name, folder)
+        except StageError:
+            self._drop(name)
+            raise
         if len(self._adapters) > KEPT_ADAPTERS:
-            self._model.delete_adapter(self._adapters.pop(0))
-        self._check_changes(name, folder)
+            self._drop(self._adapters[0])
+
+    def _drop(self, name: str) -> None:
+        self._adapters.remove(name)
+        if self._adapters:
+            self._model.delete_adapter(name)
+        else:
+            self._model = self._model.unload()
 
     def _check_changes(self, name: str, folder: str) -> None:
         canary = torch.tensor([prompt_ids(self._tokenizer, CANARY)], device=self._device)
@@ -133,19 +166,11 @@ def _batches(order: list[int], ids: list[list[int]], sampling: Sampling) -> Iter
         yield batch
 
 
-def _generation_arguments(sampling: Sampling, tokenizer: Any) -> dict[str, Any]:
-    greedy = sampling.temperature == 0
-    drawn = {} if greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-    stop = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer} if sampling.stop else {}
-    return {
-        "max_new_tokens": sampling.max_new_tokens,
-        "do_sample": not greedy,
-        "num_return_sequences": sampling.samples,
-        "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        **drawn,
-        **stop,
-    }
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end a turn: the tokenizer's, and those that the model's generation settings name."""
+    named = model.generation_config.eos_token_id
+    also = named if isinstance(named, list) else [named]
+    return sorted({token for token in [tokenizer.eos_token_id, *also] if token is not None})
 
 
 def _seed(seed: int, ids: list[list[int]]) -> int:
