@@ -50,9 +50,10 @@ class Service:
         self.log = log
         self._module = module
         self._arguments = list(arguments)
-        self._environment = dict(environment or child_environment())
         self._start_timeout = start_timeout
         self._folder = Path(tempfile.mkdtemp(prefix="ft-dojo-"))
+        # Its temporary files go with it, also after a kill.
+        self._environment = {**(environment or child_environment()), "TMPDIR": str(self._folder)}
         self.socket = self._folder / "socket"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()

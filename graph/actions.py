@@ -29,6 +29,11 @@ MINIMUM_TRAINING_SECONDS = 60.0
 T = TypeVar("T")
 
 
+def row_limit(context: RunContext) -> int:
+    """Tokens a training row may have: what the model can read."""
+    return context.engine.call("info")["context"]
+
+
 def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_length: int) -> TrainingData:
     """Apply a recipe, the gate and decontamination; writes `data.jsonl` and `provenance.jsonl`.
 

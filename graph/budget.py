@@ -82,12 +82,15 @@ class Budget:
     def training_seconds(self, experiments: list[Experiment]) -> float | None:
         """Seconds that the next training may take: its share of what is left; None without a time limit.
 
-        A first experiment leaves time for a second one; later ones share with those that are left.
+        A first experiment leaves time for a second one. Later ones share with as many as fit that are no shorter than
+        the latest one.
         """
         left = self.seconds_left(experiments)
         if left is None:
             return None
-        share = left / min(self._experiments_left(experiments), 2 if len(experiments) <= 1 else 3)
+        tried = [experiment.seconds for experiment in experiments if experiment.training]
+        fitting = int(left / max(tried[-1], 1.0)) if tried else 2
+        share = left / max(1, min(fitting, self._experiments_left(experiments)))
         return max(0.0, share - self._overhead(experiments)) / self._config.replicates
 
     def remaining(self, experiments: list[Experiment]) -> Remaining:

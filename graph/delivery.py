@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from eval.base_model import SMOLLM2, SMOLLM2_NOTE
 from eval.evaluator_client import TestResult
 from eval.hardware import versions
+from graph.config import RunConfig
 from graph.context import RunContext
 from graph.templates import render
 from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData, TrainingRun
@@ -16,14 +18,9 @@ from tasks.record import Record, write_record, write_text
 class Lineage(Record):
     """How the delivered adapter came about; `python -m graph.reproduce` makes it again from this."""
 
-    version: int = 1
-    run: str
-    task: str
-    model: str
+    version: Literal[1] = 1
+    run_config: RunConfig
     experiment: int
-    data_root: str | None
-    seed: int
-    max_train_rows: int
     benchmark_hash: str
     corpus_hash: str
     recipe: DataRecipe
@@ -74,13 +71,8 @@ def _lineage(context: RunContext, survey: Survey, experiments: list[Experiment],
         at = experiments[at.plan.parent]
         ancestors.append(at.number)
     return Lineage(
-        run=context.run.name,
-        task=context.config.task,
-        model=context.config.model,
+        run_config=context.config,
         experiment=best.number,
-        data_root=context.config.data_root,
-        seed=context.config.seed,
-        max_train_rows=context.config.max_train_rows,
         benchmark_hash=context.description.benchmark_hash,
         corpus_hash=survey.corpus.hash,
         recipe=best.recipe,

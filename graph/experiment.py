@@ -29,18 +29,13 @@ def prepare_data(state: ExperimentState, runtime: Runtime[RunContext]) -> Experi
         recipe = decisions.decide_recipe(
             context, state["survey"], state["experiments"], state["incumbent"], state["plan"], complaints
         )
-        data = actions.prepare_data(context, number, recipe, row_limit(context))
+        data = actions.prepare_data(context, number, recipe, actions.row_limit(context))
     except StageError as error:
         return _failed(state, context, error)
     context.terminal.say(
         f"data {number:03d}: {data.rows} rows, {data.tokens} tokens; removed {sum(data.removed.values())}"
     )
     return {"recipe": recipe, "data": data, "attempts": 0, "complaints": [], "failure": None}
-
-
-def row_limit(context: RunContext) -> int:
-    """Tokens a row may have: what the model can read, less its answer."""
-    return context.engine.call("info")["context"]
 
 
 def train(state: ExperimentState, runtime: Runtime[RunContext]) -> ExperimentState:

@@ -7,7 +7,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from eval.base_model import SMOLLM2, SMOLLM2_NOTE
 from eval.engines import names as engine_names
-from eval.evaluator_client import Description, Evaluator
+from eval.evaluator_client import Evaluator
 from eval.hardware import Hardware, compute_environment, survey_hardware, versions
 from eval.service import Service
 from eval.verdict import alpha_share, detectable_effect
@@ -72,14 +72,16 @@ def start_run(flags: argparse.Namespace) -> int:
     note = f" ({SMOLLM2_NOTE})" if config.model == SMOLLM2 else ""
     terminal.say(f"model {config.model}{note}; engine {config.engine}")
     terminal.say("minds " + ", ".join(f"{role}: {mind.name}" for role, mind in minds.items()))
-    model = _resolve_model(config.model, Path(config.cache_dir))
-    with _evaluator(config, Path(config.cache_dir) / "logs" / f"{config.run}-evaluator.log") as evaluator:
-        description = evaluator.describe()
+
+    def begin() -> None:
         run.create()
         run.hold()
         write_record(run.file("config.json"), config)
         write_text(run.file("environment.json"), json.dumps(versions() | {"commit": _commit()}, indent=1) + "\n")
-        return _session(config, run, hardware, description, evaluator, minds, model, terminal, resumed=False)
+
+    with opened(config, run, hardware, terminal, minds=minds, begin=begin) as context:
+        _introduce(context)
+        return _stream(context, resumed=False)
 
 
 def resume_run(name: Path) -> int:
@@ -93,10 +95,9 @@ def resume_run(name: Path) -> int:
     run.hold()
     minds = load_minds(config.backbones)
     terminal.say(f"resuming {config.run}: task {config.task}, model {config.model}, engine {config.engine}")
-    model = _resolve_model(config.model, Path(config.cache_dir))
-    with _evaluator(config, run.file("evaluator.log")) as evaluator:
-        description = evaluator.describe()
-        return _session(config, run, hardware, description, evaluator, minds, model, terminal, resumed=True)
+    with opened(config, run, hardware, terminal, minds=minds) as context:
+        _introduce(context)
+        return _stream(context, resumed=True)
 
 
 def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
@@ -167,29 +168,27 @@ def _commit() -> str:
 
 
 @contextmanager
-def _evaluator(config: RunConfig, log: Path) -> Generator[Evaluator]:
-    root = Path(config.data_root) if config.data_root else None
-    evaluator = Evaluator(config.task, root, Path(config.cache_dir), log)
-    try:
-        yield evaluator
-    finally:
-        evaluator.close()
-
-
-def _session(
+def opened(
     config: RunConfig,
     run: RunDir,
     hardware: Hardware,
-    description: Description,
-    evaluator: Evaluator,
-    minds: Minds,
-    model: Path,
     terminal: Terminal,
     *,
-    resumed: bool,
-) -> int:
-    """Start the engine, put the context together, stream the graph."""
-    evaluator.attach(run.path)
+    minds: Minds | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> Generator[RunContext]:
+    """Start the processes of a run and end them again.
+
+    Args:
+        begin: called when all input is known to be good, before anything is written to the run directory.
+
+    Raises:
+        InputError: model, task files or memory cannot be used.
+    """
+    cache = Path(config.cache_dir)
+    model = _resolve_model(config.model, cache)
+    root = Path(config.data_root) if config.data_root else None
+    evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log")
     engine = Service(
         "engine",
         "eval.engine_server",
@@ -198,21 +197,35 @@ def _session(
         environment=child_environment(compute_environment()),
     )
     try:
+        description = evaluator.describe()
+        begin()
+        evaluator.attach(run.path)
         engine.start()  # it loads while the rest is prepared
-        budget = Budget(config, run.file("clock.json"), description.test, description.feedback + description.selection)
-        pipeline = Pipeline(
-            description.task, Path(description.corpus), run.file("steps"), model, config.seed,
-            unsafe=config.unsafe_scripts,
-        )  # fmt: skip
-        context = RunContext(
-            config=config, run=run, hardware=hardware, description=description, model=model, evaluator=evaluator,
-            engine=engine, minds=minds, memory=_memory(config, run), pipeline=pipeline, budget=budget,
+        items = description.feedback + description.selection
+        yield RunContext(
+            config=config,
+            run=run,
+            hardware=hardware,
+            description=description,
+            model=model,
+            evaluator=evaluator,
+            engine=engine,
+            minds=minds or {},
+            memory=_memory(config, run),
+            pipeline=Pipeline(
+                description.task,
+                Path(description.corpus),
+                run.file("steps"),
+                model,
+                config.seed,
+                unsafe=config.unsafe_scripts,
+            ),
+            budget=Budget(config, run.file("clock.json"), description.test, items),
             terminal=terminal,
-        )  # fmt: skip
-        _introduce(context)
-        return _stream(context, resumed=resumed)
+        )
     finally:
         engine.close()
+        evaluator.close()
 
 
 def _memory(config: RunConfig, run: RunDir) -> ExperimentMemory | None:

@@ -48,7 +48,9 @@ def load_benchmark(task: Task, data_root: Path | None) -> LoadedBenchmark:
         samples |= explicit
     if len(samples) < MINIMUM:
         raise InputError(f"{task.name}: the benchmark has {len(samples)} rows; at least {MINIMUM} are needed")
-    return LoadedBenchmark(samples, split_samples(list(samples.values()), test_ids), scorer)
+    splits = split_samples(list(samples.values()), test_ids)
+    _check_splits(task, splits)
+    return LoadedBenchmark(samples, splits, scorer)
 
 
 def _place(origin: Origin, task: Task, data_root: Path | None) -> str:
@@ -132,6 +134,15 @@ def _check_groups(task: Task, samples: dict[str, Sample], place: str) -> None:
         raise InputError(
             f"{place}: group '{task.benchmark.group}' has {len(groups)} values over {len(samples)} rows; a group is a "
             "category of the report. For rows that must stay on one side of a split use `cluster`"
+        )
+
+
+def _check_splits(task: Task, splits: Splits) -> None:
+    empty = [name for name in ("feedback", "selection", "test") if not getattr(splits, name)]
+    if empty:
+        raise InputError(
+            f"{task.name}: the benchmark leaves no rows for {' and '.join(empty)}; check `test` (are its rows "
+            "the whole benchmark?), `cluster` (is one value in most rows?) and `group` (has each group one row?)"
         )
 
 

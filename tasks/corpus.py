@@ -52,10 +52,18 @@ def materialise(task: Task, data_root: Path | None, cache: Path) -> Path:
     try:
         sources = tuple(_write_source(task, index, data_root, scratch) for index in range(len(task.sources)))
         write_record(scratch / INDEX, Corpus(task=task.name, hash=identity, sources=sources))
-        scratch.rename(folder)
+        _publish(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def _publish(scratch: Path, folder: Path) -> None:
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process wrote the same corpus meanwhile
+            raise
 
 
 def read_corpus(folder: Path) -> Corpus:

@@ -8,6 +8,7 @@ the new one, never half of one.
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=BaseModel)
+_SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
 def digest(value: object) -> str:
@@ -103,7 +105,10 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        text = line.decode("utf-8-sig")
+        row = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(row, ensure_ascii=False).encode()  # half of a pair is no character and cannot be written
     except ValueError as error:  # also invalid UTF-8
         raise InputError(f"{path}, row {number}: not valid JSON ({error}); expected one JSON object a line") from None
     if not isinstance(row, dict):

@@ -1,6 +1,7 @@
 """Reading rows from a csv, jsonl, json or parquet file, or from a hub data set."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,21 +77,32 @@ def read_file(path: Path) -> list[Row]:
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
+    reader = csv.DictReader(io.StringIO(_decode(path), newline=""), strict=True)
+    number = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            for row in reader:
-                if None in row or None in row.values():
-                    expected = len(reader.fieldnames or [])
-                    raise InputError(f"{path}, row {reader.line_num}: expected {expected} columns")
-                yield {str(key): value for key, value in row.items()}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not valid UTF-8 csv ({error})") from None
+        columns = list(reader.fieldnames or [])
+        if len(set(columns)) < len(columns):
+            raise InputError(f"{path}: the header names a column twice: {', '.join(columns)}")
+        for number, row in enumerate(reader, start=1):
+            if None in row or None in row.values():
+                raise InputError(f"{path}, row {number} (line {reader.line_num}): expected {len(columns)} columns")
+            yield {str(key): value for key, value in row.items()}
+    except csv.Error as error:
+        raise InputError(f"{path}, row {number + 1} (line {reader.line_num}): not valid csv ({error})") from None
+
+
+def _decode(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: not valid UTF-8 ({error})") from None
 
 
 def _read_json(path: Path) -> Iterator[Row]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = json.loads(_decode(path))
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(rows, list):
@@ -106,7 +118,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     from pyarrow import parquet
 
     try:
-        yield from parquet.read_table(path).to_pylist()
+        yield from map(_plain, parquet.read_table(path).to_pylist())
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a valid parquet file ({error})") from None
 
@@ -118,7 +130,12 @@ def _read_hub(name: str, origin: Origin) -> list[Row]:
         rows: Any = datasets.load_dataset(name, origin.config, split=origin.split or "train")
     except Exception as error:  # noqa: BLE001  the hub client raises many types; all mean that the data is not at hand
         raise InputError(f"cannot load {name} from the hub: {error}; give a local file by `path`") from None
-    return [dict(row) for row in rows]
+    return [_plain(dict(row)) for row in rows]
+
+
+def _plain(row: Row) -> Row:
+    """The row in JSON values: dates, decimals and the like as text."""
+    return dict(json.loads(json.dumps(row, default=str)))
 
 
 def _passes(row: Row, origin: Origin, where: str) -> bool:

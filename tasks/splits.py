@@ -53,12 +53,27 @@ def split_samples(samples: list[Sample], test_ids: set[str] | None = None) -> Sp
 
 
 def _units(samples: list[Sample]) -> dict[str, list[Sample]]:
-    """Rows that must stay together: by cluster, else by the same question with the same options."""
+    """Rows that must stay together: of one cluster, or with the same question and options, or linked by such rows."""
+    names: dict[str, str] = {}  # of a link: a link of the same unit that stands before it; the first one names the unit
+
+    def first(link: str) -> str:
+        while names.setdefault(link, link) != link:
+            link = names[link]
+        return link
+
+    links = {sample.id: _links(sample) for sample in samples}
+    for own in links.values():
+        low, high = sorted((first(own[0]), first(own[-1])))
+        names[high] = low
     units: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        text = normalise(" ".join([sample.content, *sorted(sample.options)]))
-        units[f"cluster|{sample.cluster}" if sample.cluster else f"row|{text}"].append(sample)
+        units[first(links[sample.id][0])].append(sample)
     return units
+
+
+def _links(sample: Sample) -> list[str]:
+    text = normalise(" ".join([sample.content, *sorted(sample.options)]))
+    return [f"cluster|{sample.cluster}", f"row|{text}"] if sample.cluster else [f"row|{text}"]
 
 
 def _take(units: dict[str, list[Sample]], share: float, salt: str) -> set[str]:

@@ -1,5 +1,6 @@
 """Reading a task of one's own from YAML: `--task path/to/task.yaml`. `docs/tasks.md` describes every key."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from pydantic import ValidationError
 from tasks import scoring
 from tasks.failure import InputError
 from tasks.record import explain
-from tasks.task import Task
+from tasks.task import Benchmark, Metric, Source, Task
 from tasks.template import fields
 
+_NAME = re.compile(r"\w[\w.-]*")
 _ORIGIN_HINT = "give `path` (a csv, jsonl, json or parquet file) or `hub` (a data set)"
 
 
@@ -25,7 +27,7 @@ def load_task_file(path: Path) -> Task:
     try:
         task = Task.model_validate({"base_dir": str(path.resolve().parent), **content})
     except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}") from None
+        raise InputError(f"{path}: {explain(error)}{_known_keys(error)}") from None
     try:
         _check(task)
     except InputError as error:
@@ -51,16 +53,30 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def _known_keys(error: ValidationError) -> str:
+    """The keys that the mapping with the first unknown key may hold."""
+    unknown = [item["loc"] for item in error.errors() if item["type"] == "extra_forbidden"]
+    if not unknown:
+        return ""
+    parts = {"sources": Source, "benchmark": Benchmark, "metric": Metric}
+    schema = parts.get(str(unknown[0][0]), Task) if len(unknown[0]) > 1 else Task
+    return f" (known keys: {', '.join(schema.model_fields)})"
+
+
 def _check(task: Task) -> None:
     if not task.sources:
         raise InputError("sources: at least one source of training rows is needed")
     names = [source.name for source in task.sources]
     if len(set(names)) < len(names):
         raise InputError(f"sources: names must differ, found {', '.join(names)}")
+    for name in (task.name, *names):
+        if not _NAME.fullmatch(name):
+            raise InputError(f"name {name!r}: files are named after it; use letters, digits, `_`, `-` and `.` only")
     for where, origin in [("benchmark", task.benchmark), *zip(names, task.sources, strict=True)]:
         if (origin.path is None) == (origin.hub is None):
             raise InputError(f"{where}: {_ORIGIN_HINT}")
-    for template in (task.prompt, task.answer, *([task.options] if isinstance(task.options, str) else task.options)):
+    options = [task.options] if isinstance(task.options, str) else task.options
+    for template in (task.prompt, task.answer, *options, *filter(None, [task.content])):
         fields(template)
     scoring.load(task.scorer)
     if task.scorer["name"] == "choice" and not task.options:

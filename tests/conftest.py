@@ -1,7 +1,6 @@
 """What all tests share: no network, no spending, one tiny model, one cache."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def toy_rows() -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def toy_task(tmp_path: Path, toy_rows: list[dict[str, str]]) -> Iterator[Task]:
+def toy_task(tmp_path: Path, toy_rows: list[dict[str, str]]) -> Task:
     """A small task over files in `tmp_path`: a benchmark and one source about the same codes."""
     from tasks.record import write_jsonl
 
@@ -73,7 +72,7 @@ def toy_task(tmp_path: Path, toy_rows: list[dict[str, str]]) -> Iterator[Task]:
         for i in range(120)
     ]
     write_jsonl(tmp_path / "lessons.jsonl", lessons)
-    yield Task(
+    return Task(
         name="toy",
         domain="colours",
         description="Codes of colours.",

@@ -44,6 +44,8 @@ UNPARSED = 0.1
 """Share of unreadable answers above which the form is at fault."""
 MEMORISED = 0.05
 """Final loss below which the rows are known by heart."""
+TOLERANCE = 1.2
+"""Factor by which a training may exceed what can be afforded: the estimate is no better than that."""
 STILL_FALLING = 0.25
 """Final loss above which more training can help."""
 
@@ -119,12 +121,21 @@ def _causes(briefing: PlannerBriefing, parent: Experiment) -> list[str]:
 
 def _possible(move: str, parent: Experiment, briefing: PlannerBriefing) -> bool:
     if move in TRAINING_MOVES:
-        return parent.config is not None
+        return parent.config is not None and _affordable(move, parent, briefing)
     if move in ("task format only", "all sources"):
         formats = format_steps(briefing.survey)
         wanted = {name for name, step in formats.items() if move == "all sources" or in_task_format(step)}
         return bool(wanted) and (parent.recipe is None or wanted != set(parent.recipe.sources))
     return parent.data is not None and (move != "half the rows" or parent.data.rows > 100)
+
+
+def _affordable(move: str, parent: Experiment, briefing: PlannerBriefing) -> bool:
+    """Whether the time that is left is enough for the parent's rows and the epochs of the move."""
+    affordable = briefing.remaining.training_tokens
+    if affordable is None or parent.data is None or parent.config is None:
+        return True
+    epochs = parent.config.epochs * TRAINING_MOVES[move].get("epochs", 1.0)
+    return parent.data.tokens * epochs <= affordable * TOLERANCE
 
 
 def _intervention(move: str, cause: str, parent: Experiment, round_: int = 0) -> Plan:
@@ -194,7 +205,7 @@ def configuration(briefing: TrainerBriefing) -> TrainingConfig:
     changed = {field: _scaled(getattr(parent, field), by) for field, by in TRAINING_MOVES.get(move or "", {}).items()}
     tokens, affordable = briefing.data.tokens, briefing.remaining.training_tokens
     epochs = changed.get("epochs", parent.epochs)
-    if affordable is not None and tokens * epochs > affordable * 1.2:
+    if affordable is not None and tokens * epochs > affordable * TOLERANCE:
         changed["epochs"] = max(0.5, round(affordable / tokens, 1))
     reason = f"{move} than experiment {briefing.plan.parent}" if move else "defaults, sized to the rows"
     return parent.model_copy(update={**changed, "reason": reason})

@@ -21,6 +21,7 @@ from tasks.child import CHECKOUT, child_environment, module_command
 from tasks.corpus import read_corpus
 from tasks.failure import Failure, FailureKind, InputError, StageError
 from tasks.record import Record, digest, explain, read_jsonl, read_record, write_jsonl, write_record, write_text
+from tasks.supervise import Limits
 from tasks.task import Task
 
 STAGE = "prepare_data"
@@ -204,7 +205,7 @@ class Pipeline:
         write_text(folder / "script.py", script.code)
         if before:
             shutil.copyfile(before.with_suffix(".jsonl"), out / "rows.jsonl")
-        limits = sandbox.Limits(wall_seconds=script.wall_seconds, cpu_seconds=script.wall_seconds)
+        limits = Limits(wall_seconds=script.wall_seconds, cpu_seconds=script.wall_seconds)
         finished = sandbox.run_script(folder / "script.py", self._corpus, out, limits, stage=STAGE, unsafe=self._unsafe)
         sandbox.raise_for_failure(finished, STAGE)
         try:

@@ -20,10 +20,6 @@ import pytest
 from tasks.failure import FailureKind, StageError
 from tasks.sandbox import (
     INSTALL,
-    OUTPUT_LIMIT,
-    OUTPUT_TAIL,
-    Finished,
-    Limits,
     Mounts,
     available,
     raise_for_failure,
@@ -31,6 +27,7 @@ from tasks.sandbox import (
     run_script,
     same,
 )
+from tasks.supervise import OUTPUT_LIMIT, OUTPUT_TAIL, Finished, Limits
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
