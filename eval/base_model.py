@@ -57,8 +57,11 @@ def _prepared(folder: Path, build: Callable[[Path], None]) -> Path:
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
     try:
         build(scratch)
-        if not folder.is_dir():  # another process may have been quicker
+        try:
             scratch.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder

@@ -1,7 +1,7 @@
 """The engine's process: `python -P -m eval.engine_server --engine NAME --model PATH --socket PATH`.
 
-Loads one engine of `eval/engines/` and answers `info` and `generate` on a Unix socket. One generation at a time;
-further callers wait their turn.
+Loads one engine of `eval/engines/` and answers `info`, `generate` and `count_tokens` on a Unix socket. One generation
+runs at a time; further callers wait their turn.
 """
 
 import argparse
@@ -43,7 +43,13 @@ def methods(engine: EvalEngine) -> dict[str, Any]:
             )
         return [[completion.model_dump() for completion in one] for one in completions]
 
-    return {"info": info, "generate": generate}
+    def count_tokens(progress: Progress, texts: list[str]) -> list[int]:
+        from transformers import AutoTokenizer
+
+        tokenizer: Any = AutoTokenizer.from_pretrained(engine.info().model)
+        return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+
+    return {"info": info, "generate": generate, "count_tokens": count_tokens}
 
 
 def main() -> None:

@@ -60,8 +60,7 @@ def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_lengt
             raise StageError("prepare_data", FailureKind.DATA, f"no rows are left to train on; removed: {removed}")
         return _write_rows(context, number, rows, removed, time.monotonic() - started)
 
-    with run.stage("prepare_data", number):
-        return run.once(folder / "data.json", inputs, TrainingData, produce)
+    return run.once("prepare_data", number, folder / "data.json", inputs, TrainingData, produce)
 
 
 def _write_rows(
@@ -121,9 +120,8 @@ def train(
             **outcome.model_dump(),
         )
 
-    with context.run.stage("train", number):
-        inputs = [config.model_copy(update={"reason": ""}), data.content_hash, seed, context.config.model]
-        return context.run.once(folder / "training_run.json", inputs, TrainingRun, produce)
+    inputs = [config.model_copy(update={"reason": ""}), data.content_hash, seed, context.config.model]
+    return context.run.once("train", number, folder / "training.json", inputs, TrainingRun, produce)
 
 
 def _run_training(context: RunContext, number: int, request: TrainingRequest, limit: float | None) -> None:
@@ -208,8 +206,7 @@ def evaluate(
         )
 
     inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash]
-    with context.run.stage("evaluate", number):
-        return context.run.once(path, inputs, EvalResult, produce)
+    return context.run.once("evaluate", number, path, inputs, EvalResult, produce)
 
 
 def judge(context: RunContext, number: int, incumbent: int, share: float | None = None) -> Verdict:
@@ -232,9 +229,8 @@ def test(context: RunContext, best: Experiment) -> TestResult:
             ),
         )
 
-    with context.run.stage("test"):
-        inputs = [context.description.benchmark_hash, best.training]
-        return context.run.once(context.run.file("test.json"), inputs, TestResult, produce)
+    inputs = [context.description.benchmark_hash, best.training]
+    return context.run.once("test", None, context.run.file("test.json"), inputs, TestResult, produce)
 
 
 def _with_engine(context: RunContext, work: Callable[[], T]) -> T:

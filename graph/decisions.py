@@ -97,7 +97,7 @@ def decide_config(
     def check(config: TrainingConfig) -> str | None:
         return _check_config(config, recipe, data, experiments)
 
-    path = context.run.experiment(number) / _attempt("training", complaints)
+    path = context.run.experiment(number) / _attempt("config", complaints)
     return _decide(context, number, path, "trainer", briefing, TrainingConfig, complaints, check)
 
 
@@ -140,8 +140,7 @@ def _decide(
 
         return consult(context.minds[role], Question(role, briefing, schema, complaints), check, note, number)
 
-    with context.run.stage(role, number):
-        return context.run.once(path, [role, number, list(complaints)], schema, ask)
+    return context.run.once(role, number, path, [role, number, list(complaints)], schema, ask)
 
 
 def _attempt(name: str, complaints: Sequence[str]) -> str:

@@ -1,5 +1,8 @@
 """The nodes of the run: each reads the state, acts through `actions` and `decisions`, and returns what changed."""
 
+import itertools
+import statistics
+
 from langgraph.runtime import Runtime
 
 from eval.verdict import Verdict, alpha_share, detectable_effect
@@ -13,14 +16,20 @@ from roles.briefing import Survey, TaskCard
 from tasks import scoring
 from tasks.corpus import read_corpus
 from tasks.failure import StageError
+from tasks.record import read_jsonl
 from tasks.template import fields
+
+COUNTED = 200
+"""Rows of each source whose tokens the survey counts."""
 
 
 def survey(state: State, runtime: Runtime[RunContext]) -> State:
     """Gather what is known before the first experiment."""
     context = runtime.context
-    with context.run.stage("survey"):
-        found = make_survey(context)
+    inputs = [context.description, context.config.model]
+    found = context.run.once(
+        "survey", None, context.run.file("survey.json"), inputs, Survey, lambda: make_survey(context)
+    )
     return {"survey": found}
 
 
@@ -46,12 +55,23 @@ def make_survey(context: RunContext) -> Survey:
     return Survey(
         task=card,
         corpus=read_corpus(context.corpus),
+        row_tokens=_row_tokens(context),
         hardware=context.hardware,
         model=context.config.model,
         detectable_effect=round(effect, 3),
         max_train_rows=context.config.max_train_rows,
         remembered=context.memory.count() if context.memory else 0,
     )
+
+
+def _row_tokens(context: RunContext) -> dict[str, int]:
+    """Median tokens of the values of a raw row, over the first rows of each source."""
+    medians: dict[str, int] = {}
+    for source in read_corpus(context.corpus).sources:
+        rows = itertools.islice(read_jsonl(context.corpus / f"{source.name}.jsonl"), COUNTED)
+        texts = [" ".join(str(value) for value in row.values()) for row in rows]
+        medians[source.name] = int(statistics.median(context.engine.call("count_tokens", texts=texts)))
+    return medians
 
 
 def baseline(state: State, runtime: Runtime[RunContext]) -> State:
@@ -92,14 +112,21 @@ def judge(state: State, runtime: Runtime[RunContext]) -> State:
     for candidate in waiting(state):
         verdict = None
         if candidate.selection:
-            with context.run.stage("judge", candidate.number):
-                verdict = actions.judge(context, candidate.number, incumbent)
+            verdict = _verdict(context, candidate, incumbent)
             context.terminal.say(f"verdict {candidate.number:03d}: {in_words(verdict)}")
             incumbent = candidate.number if verdict.outcome == "better" else incumbent
         elif candidate.failure:
             context.terminal.say(f"experiment {candidate.number:03d} failed: {candidate.failure.kind}")
         judged.append(candidate.model_copy(update={"verdict": verdict}))
     return {"candidates": judged, "incumbent": incumbent}
+
+
+def _verdict(context: RunContext, candidate: Experiment, incumbent: int) -> Verdict:
+    path = context.run.experiment(candidate.number) / "verdict.json"
+    inputs = [candidate.training, candidate.selection, incumbent]
+    return context.run.once(
+        "judge", candidate.number, path, inputs, Verdict, lambda: actions.judge(context, candidate.number, incumbent)
+    )
 
 
 def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
@@ -167,7 +194,7 @@ def shrink(verdicts: dict[int, Verdict]) -> dict[int, float]:
 def deliver(state: State, runtime: Runtime[RunContext]) -> State:
     """Leave the adapter, its card, its lineage and the report."""
     context = runtime.context
-    with context.run.stage("deliver"):
+    with context.run.stage("deliver", None, context.run.file("deliver")):
         write_delivery(context, state["survey"], state["experiments"], state["delivered"], state["test"])
     write_report(context.run, context.config, state["survey"], state["test"])
     return {}
@@ -181,7 +208,7 @@ def waiting(state: State) -> list[Experiment]:
 
 def keep(context: RunContext, experiment: Experiment) -> None:
     """Write an experiment to the run directory, then to the memory."""
-    with context.run.stage("record", experiment.number):
+    with context.run.stage("record", experiment.number, context.run.experiment(experiment.number) / "experiment.json"):
         context.run.write_experiment(experiment)
         if context.memory:
             context.memory.add(experiment)

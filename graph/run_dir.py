@@ -1,7 +1,8 @@
 """The run directory: where everything of a run lies, and what each stage left there.
 
 A stage may be entered twice (a crash, a resumed run), so its result is written with the hash of its inputs and read
-back when they are the same. `events.jsonl` holds one line when a stage starts and one when it ends.
+back when they are the same. `events.jsonl` holds one line when a stage starts and one when it ends, or one line that
+says that its earlier result was read back.
 """
 
 import fcntl
@@ -12,13 +13,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 from memory.records import Experiment
 from tasks.failure import InputError
 from tasks.record import Record, digest, read_record, write_jsonl, write_record, write_text
 
 R = TypeVar("R", bound=Record)
+What = Literal["start", "end", "failed", "reused"]
 
 
 class Event(Record):
@@ -28,8 +30,9 @@ class Event(Record):
     """UTC, ISO 8601."""
     stage: str
     experiment: int | None
-    what: str
-    """start | end | failed"""
+    what: What
+    record: str = ""
+    """The file that receives the stage's result, relative to the run directory."""
     seconds: float = 0.0
     """Of the stage, when it ends."""
 
@@ -81,28 +84,32 @@ class RunDir:
         """A path as records keep it."""
         return str(path.absolute().relative_to(self.path))
 
-    def once(self, path: Path, inputs: Any, schema: type[R], produce: Callable[[], R]) -> R:
+    def once(
+        self, stage: str, experiment: int | None, path: Path, inputs: Any, schema: type[R], produce: Callable[[], R]
+    ) -> R:
         """The record of a stage: the one on disk when its inputs are the same, else a new one, written atomically."""
         key, side = digest(inputs), path.with_name(f".{path.name}.key")
         if path.exists() and side.exists() and side.read_text() == key:
+            self._event(stage, experiment, "reused", path, 0.0)
             return read_record(path, schema)
-        side.unlink(missing_ok=True)
-        record = produce()
-        write_record(path, record)
-        write_text(side, key)
+        with self.stage(stage, experiment, path):
+            side.unlink(missing_ok=True)
+            record = produce()
+            write_record(path, record)
+            write_text(side, key)
         return record
 
     @contextmanager
-    def stage(self, stage: str, experiment: int | None = None) -> Generator[None]:
-        """Write down when a stage starts and how it ends."""
+    def stage(self, stage: str, experiment: int | None, path: Path) -> Generator[None]:
+        """Write down when a stage, whose result goes to `path`, starts and how it ends."""
         started = time.monotonic()
-        self._event(stage, experiment, "start", 0.0)
+        self._event(stage, experiment, "start", path, 0.0)
         try:
             yield
         except BaseException:
-            self._event(stage, experiment, "failed", time.monotonic() - started)
+            self._event(stage, experiment, "failed", path, time.monotonic() - started)
             raise
-        self._event(stage, experiment, "end", time.monotonic() - started)
+        self._event(stage, experiment, "end", path, time.monotonic() - started)
 
     def events(self) -> list[Event]:
         """All events so far; a line that a crash cut off is passed over."""
@@ -133,7 +140,8 @@ class RunDir:
         with self._lock, self.file(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n")
 
-    def _event(self, stage: str, experiment: int | None, what: str, seconds: float) -> None:
+    def _event(self, stage: str, experiment: int | None, what: What, path: Path, seconds: float) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        event = Event(time=now, stage=stage, experiment=experiment, what=what, seconds=round(seconds, 2))
+        record = self.relative(path)
+        event = Event(time=now, stage=stage, experiment=experiment, what=what, record=record, seconds=round(seconds, 2))
         self.append("events.jsonl", event)

@@ -186,6 +186,7 @@ def opened(
         InputError: model, task files or memory cannot be used.
     """
     cache = Path(config.cache_dir)
+    terminal.say("reading the task, preparing the model")
     model = _resolve_model(config.model, cache)
     root = Path(config.data_root) if config.data_root else None
     evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log")

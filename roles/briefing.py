@@ -39,6 +39,8 @@ class Survey(Record):
 
     task: TaskCard
     corpus: Corpus
+    row_tokens: dict[str, int]
+    """Median tokens of a raw row by source, counted with the model's tokenizer."""
     hardware: Hardware
     model: str
     detectable_effect: float

@@ -60,7 +60,11 @@ def materialise(task: Task, data_root: Path | None, cache: Path) -> Path:
 
 def _publish(scratch: Path, folder: Path) -> None:
     try:
-        scratch.rename(folder)
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
     except OSError:
         if not folder.is_dir():  # else another process wrote the same corpus meanwhile
             raise

@@ -88,7 +88,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
                 raise InputError(f"{path}, row {number} (line {reader.line_num}): expected {len(columns)} columns")
             yield {str(key): value for key, value in row.items()}
     except csv.Error as error:
-        raise InputError(f"{path}, row {number + 1} (line {reader.line_num}): not valid csv ({error})") from None
+        raise InputError(f"{path}, row {number + 1} (line {reader.reader.line_num}): not valid csv ({error})") from None
 
 
 def _decode(path: Path) -> str:

@@ -1,33 +1,33 @@
 """The engine that is always there: transformers' `generate`, in bf16, on CPU or CUDA.
 
-Prompts are sorted by length and batched under a token budget, so that little is padded. Adapters are loaded once into
-the same base model and switched; the base itself is never loaded again.
+Prompts are sorted by length and batched under a token budget, so that little is padded. The base model is loaded once;
+an adapter is merged into a copy of it in memory, which takes a fraction of a second, serves as fast as the base, and
+works for every kind of adapter that PEFT can merge. It costs the memory of a second model.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import transformers
 from peft import PeftModel
+from safetensors import SafetensorError
 
 from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, StageError
-from tasks.record import digest
 
 CANARY = "Name one thing that every adapter changes."
 """An adapter must change the logits of this prompt."""
 BATCH_ROWS = 64
 BATCH_TOKENS = 16_384
 """Padded prompt tokens plus new tokens of one batch."""
-KEPT_ADAPTERS = 4
 
 
 class TransformersEngine:
-    """One base model in bf16 with switchable LoRA adapters."""
+    """One base model in bf16, and beside it the adapter that was asked for last, merged."""
 
     def __init__(self, model: str) -> None:
         self._name = model
@@ -39,8 +39,9 @@ class TransformersEngine:
         self._ends = _end_tokens(base, self._tokenizer)
         # Only what the caller asks for decides how is drawn, not what the model's author preferred.
         base.generation_config = transformers.GenerationConfig()
-        self._model: Any = base.to(self._device).eval()
-        self._adapters: list[str] = []
+        self._base: Any = base.to(self._device).eval()
+        self._merged: Any = None
+        self._merged_name = ""
 
     def info(self) -> EngineInfo:
         """Name, model, numerics and context length."""
@@ -49,7 +50,7 @@ class TransformersEngine:
             name="transformers",
             model=self._name,
             numerics=f"{numerics}/rows-{BATCH_ROWS}/tokens-{BATCH_TOKENS}",
-            context=self._model.config.max_position_embeddings,
+            context=self._base.config.max_position_embeddings,
             chunk=BATCH_ROWS,
         )
 
@@ -58,13 +59,16 @@ class TransformersEngine:
     ) -> list[list[Completion]]:
         """Complete each user message; see `EvalEngine.generate`."""
         ids = [prompt_ids(self._tokenizer, prompt) for prompt in prompts]
-        limit = self._model.config.max_position_embeddings - sampling.max_new_tokens
+        limit = self._base.config.max_position_embeddings - sampling.max_new_tokens
         results: list[list[Completion]] = [_too_long(sampling)] * len(prompts)
         fitting = sorted((i for i in range(len(ids)) if len(ids[i]) <= limit), key=lambda i: (len(ids[i]), i))
         done = len(ids) - len(fitting)
-        with self._serving(checkpoint), torch.inference_mode():
+        model = self._serving(checkpoint)
+        with torch.inference_mode():
             for batch in _batches(fitting, ids, sampling):
-                for index, completions in zip(batch, self._complete([ids[i] for i in batch], sampling), strict=True):
+                for index, completions in zip(
+                    batch, self._complete(model, [ids[i] for i in batch], sampling), strict=True
+                ):
                     results[index] = completions
                 done += len(batch)
                 progress(done, len(ids))
@@ -72,12 +76,12 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Free the model."""
-        self._model = None
+        self._base = self._merged = None
 
-    def _complete(self, ids: list[list[int]], sampling: Sampling) -> list[list[Completion]]:
+    def _complete(self, model: Any, ids: list[list[int]], sampling: Sampling) -> list[list[Completion]]:
         padded = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
         torch.manual_seed(_seed(sampling.seed, ids))
-        output = self._model.generate(**padded, **self._arguments(sampling))
+        output = model.generate(**padded, **self._arguments(sampling))
         new = output[:, padded["input_ids"].shape[1] :].tolist()
         completions = [self._completion(tokens, sampling) for tokens in new]
         if sampling.temperature == 0:  # greedy samples are all alike
@@ -108,48 +112,30 @@ class TransformersEngine:
         stopped = ended is not None or cut is not None
         return Completion(text=text[:cut].strip(), tokens=length, finish="stop" if stopped else "length")
 
-    def _serving(self, checkpoint: Checkpoint) -> AbstractContextManager[Any]:
-        """Switch to the checkpoint's adapter; the base is served with every adapter disabled."""
+    def _serving(self, checkpoint: Checkpoint) -> Any:
+        """The model that answers for a checkpoint."""
         if checkpoint.adapter is None:
-            return self._model.disable_adapter() if self._adapters else nullcontext()
-        name = checkpoint.adapter_hash or digest(checkpoint.adapter)
-        if name not in self._adapters:
-            self._load(name, checkpoint.adapter)
-        self._model.set_adapter(name)
-        return nullcontext()
+            return self._base
+        name = checkpoint.adapter_hash or checkpoint.adapter
+        if name != self._merged_name:
+            self._merged, self._merged_name = None, ""  # one at a time: free the old copy first
+            merged = self._merge(checkpoint.adapter)
+            self._check_changes(merged, checkpoint.adapter)
+            self._merged, self._merged_name = merged, name
+        return self._merged
 
-    def _load(self, name: str, folder: str) -> None:
+    def _merge(self, folder: str) -> Any:
         try:
-            if self._adapters:
-                self._model.load_adapter(folder, adapter_name=name)
-            else:
-                self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            adapted: Any = PeftModel.from_pretrained(copy.deepcopy(self._base), folder)
+            return adapted.merge_and_unload().eval()
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             raise StageError("evaluate", FailureKind.ENVIRONMENT, f"cannot load adapter {folder}: {error}") from error
-        self._adapters.append(name)
-        try:
-            self._check_changes(name, folder)
-        except StageError:
-            self._drop(name)
-            raise
-        if len(self._adapters) > KEPT_ADAPTERS:
-            self._drop(self._adapters[0])
 
-    def _drop(self, name: str) -> None:
-        self._adapters.remove(name)
-        if self._adapters:
-            self._model.delete_adapter(name)
-        else:
-            self._model = self._model.unload()
-
-    def _check_changes(self, name: str, folder: str) -> None:
+    def _check_changes(self, merged: Any, folder: str) -> None:
         canary = torch.tensor([prompt_ids(self._tokenizer, CANARY)], device=self._device)
-        self._model.set_adapter(name)
         with torch.inference_mode():
-            changed = self._model(canary).logits
-            with self._model.disable_adapter():
-                base = self._model(canary).logits
-        if torch.equal(changed, base):
+            unchanged = torch.equal(merged(canary).logits, self._base(canary).logits)
+        if unchanged:
             raise StageError("evaluate", FailureKind.FORMAT, f"adapter {folder} does not change the model's output")
 
 

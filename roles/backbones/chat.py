@@ -18,7 +18,8 @@ from tasks.record import explain
 
 TIMEOUT = 600.0
 """Seconds that one answer may take."""
-_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
+"""The closing fence begins a line: inside JSON, the line breaks of a string are escaped."""
 
 
 class Chat:
@@ -29,9 +30,10 @@ class Chat:
 
         self.name = spec
         model, _, base_url = spec.partition(":")[2].partition("@")
-        key = os.environ.get("OPENAI_API_KEY", "" if not base_url else "none")
+        key = os.environ.get("OPENAI_API_KEY") or ("none" if base_url else "")
         if not key:
             raise InputError(f"--backbone {spec}: set OPENAI_API_KEY, or name a server: {spec}@http://host:port/v1")
+        self._key = key
         self._model = ChatOpenAI(
             model=model, base_url=base_url or None, api_key=lambda: key, timeout=TIMEOUT, max_retries=2
         )
@@ -47,9 +49,8 @@ class Chat:
                 decision = question.schema.model_validate_json(_json_in(text))
             except ValidationError as error:
                 if attempt == 2:
-                    raise StageError(
-                        question.role, FailureKind.PROVIDER, f"{self.name} answered {text[:300]!r}: {explain(error)}"
-                    ) from None
+                    message = f"{self.name} answered {self._without_key(text)[:300]!r}: {explain(error)}"
+                    raise StageError(question.role, FailureKind.PROVIDER, message) from None
                 messages += [
                     ("ai", text),
                     ("human", f"That does not validate: {explain(error)}. Answer with JSON only."),
@@ -64,12 +65,17 @@ class Chat:
         try:
             reply = self._model.invoke(messages, response_format=response_format)
         except Exception as error:  # noqa: BLE001  provider clients raise many types; all mean that no answer came
-            raise StageError("decide", FailureKind.PROVIDER, f"{self.name}: {type(error).__name__}: {error}") from None
+            message = f"{self.name}: {type(error).__name__}: {self._without_key(str(error))}"
+            raise StageError("decide", FailureKind.PROVIDER, message) from None
         used = reply.usage_metadata
         if used:
             tokens[0] += used["input_tokens"]
             tokens[1] += used["output_tokens"]
         return str(reply.text)
+
+    def _without_key(self, text: str) -> str:
+        """What a server says, fit for records and screens: some repeat the key that they refuse."""
+        return text.replace(self._key, "[key]")
 
 
 def _json_in(text: str) -> str:

@@ -44,6 +44,8 @@ UNPARSED = 0.1
 """Share of unreadable answers above which the form is at fault."""
 MEMORISED = 0.05
 """Final loss below which the rows are known by heart."""
+TEMPLATE_TOKENS = 30
+"""What a chat template adds to a row, about."""
 TOLERANCE = 1.2
 """Factor by which a training may exceed what can be afforded: the estimate is no better than that."""
 STILL_FALLING = 0.25
@@ -84,7 +86,9 @@ def plan(briefing: PlannerBriefing) -> Plan:
 
 def _first_draft(briefing: PlannerBriefing, tried: list[Experiment]) -> Plan:
     failed = tried[-1].failure if tried else None
-    move = CAUSES[_FAILURES.get(failed.kind, "data refused")][0] if failed else "all sources"
+    moves = CAUSES[_FAILURES.get(failed.kind, "data refused")] if failed else ("all sources",)
+    asked = [f"{trial.plan.data_strategy} {trial.plan.training_strategy}" for trial in tried if trial.plan]
+    move = next((move for move in moves if not any(move in text for text in asked)), moves[0])
     rule = f"the last draft failed ({failed.kind}), so: {move}" if failed else "nothing is trained yet"
     return Plan(
         hypothesis=f"The sources teach what {briefing.survey.task.name} asks; rule: {rule}.",
@@ -192,9 +196,9 @@ def _affordable_rows(briefing: DataBriefing) -> int:
 
 
 def _guessed_length(briefing: DataBriefing) -> float:
-    """Tokens of a row before any was counted: a third of its characters, and the chat template."""
-    texts = [str(row) for source in briefing.survey.corpus.sources for row in source.examples]
-    return 40 + sum(map(len, texts)) / max(len(texts), 1) / 3
+    """Tokens of a row before any was rendered: a raw row of the longest source, prompt and chat template."""
+    prompt = len(briefing.survey.task.prompt) / 4
+    return max(briefing.survey.row_tokens.values()) + prompt + TEMPLATE_TOKENS
 
 
 def configuration(briefing: TrainerBriefing) -> TrainingConfig:

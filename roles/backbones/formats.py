@@ -48,12 +48,12 @@ def _option_fields(source: CorpusSource) -> list[str]:
 
 def _multiple_choice(source: CorpusSource, task: TaskCard, options: list[str], answer: str) -> Step | None:
     question = _named(source, _QUESTION)
-    if question is None:
+    if question is None or not all(option.isidentifier() for option in options):  # templates cannot name the others
         return None
-    texts = f"[{', '.join(options)}]"
     letters = "ABCDEFGH"[: len(options)]
     by_letter = all(str(row.get(answer, "")).strip() in {*letters, ""} for row in source.examples)
-    gold = f"{{{{ {texts}['{letters}'.index({answer} | trim)] }}}}" if by_letter else f"{{{{ {answer} }}}}"
+    texts = ", ".join(f"'{letter}': {option}" for letter, option in zip(letters, options, strict=True))
+    gold = f"{{{{ {{{texts}}}[{answer} | trim] }}}}" if by_letter else f"{{{{ {answer} }}}}"
     parameters: dict[str, Any] = {"source": source.name, "answer": gold}
     if not set(task.prompt_fields) <= set(source.fields):
         if not set(task.prompt_fields) <= {"question", "options"}:

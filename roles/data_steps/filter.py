@@ -35,10 +35,10 @@ class Filter(DataStep):
 
     def _fault(self, row: DataRow) -> str | None:
         for name in self.require:
-            if not str(row.fields.get(name) or "").strip():
+            if not _text(row, name).strip():
                 return f"no {name}"
         if self.field is not None:
-            length = len(str(row.fields.get(self.field) or ""))
+            length = len(_text(row, self.field))
             if length < self.min_characters:
                 return f"{self.field} too short"
             if self.max_characters is not None and length > self.max_characters:
@@ -52,6 +52,12 @@ class Filter(DataStep):
             if "is undefined" in str(error):
                 return False
             raise
+
+
+def _text(row: DataRow, name: str) -> str:
+    """A field as text; nothing when it is missing, null or an empty list. Zero and false are values."""
+    value = row.fields.get(name)
+    return "" if value is None or value == [] or value == {} else str(value)
 
 
 STEP = Filter

@@ -1,6 +1,6 @@
 """Training recipes: one method a file, run as `python -P -m roles.recipes.METHOD REQUEST`.
 
-A recipe reads a `TrainingRequest`, streams `losses.jsonl`, writes `adapter/` and last of all `training.json`. When it
+A recipe reads a `TrainingRequest`, streams `losses.jsonl`, writes `adapter/` and last of all `outcome.json`. When it
 cannot, it writes `failure.json` and exits with 3.
 """
 

@@ -5,7 +5,7 @@ from tasks.record import Record
 
 LOSSES = "losses.jsonl"
 ADAPTER = "adapter"
-RESULT = "training.json"
+RESULT = "outcome.json"
 FAILURE = "failure.json"
 
 

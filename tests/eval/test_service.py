@@ -205,9 +205,11 @@ def test_nothing_is_left_when_the_service_dies_and_starts_again(toy: Service) ->
 
 def test_the_group_ends_when_the_parent_is_killed(tmp_path: Path) -> None:
     code = (
-        "import json, os, pathlib, time\n"
+        "import json, os, time\n"
+        "from pathlib import Path\n"
         "from eval.service import Service\n"
-        f"toy = Service('toy', 'toy_service', [], log=pathlib.Path({str(tmp_path / 'log')!r}), environment=os.environ)\n"
+        "log = Path(os.environ['TMPDIR']) / 'log'\n"
+        "toy = Service('toy', 'toy_service', [], log=log, environment=os.environ)\n"
         "print(json.dumps(toy.call('spawn')), flush=True)\n"
         "time.sleep(600)\n"
     )

@@ -62,9 +62,7 @@ def bug(progress: Progress) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-METHODS = {
-    method.__name__: method for method in (echo, pid, count, meet, wait, spawn, wrong_input, failed_stage, bug)
-}
+METHODS = {method.__name__: method for method in (echo, pid, count, meet, wait, spawn, wrong_input, failed_stage, bug)}
 
 
 def main() -> None:

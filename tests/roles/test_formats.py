@@ -1,0 +1,129 @@
+"""Raw sources are understood by the names and looks of their fields, and what comes out really renders."""
+
+from typing import Any
+
+import pytest
+import situations as s
+
+from memory.records import Step
+from roles.backbones.formats import format_steps, in_task_format
+from roles.briefing import Survey
+from roles.data_steps import load_step
+from roles.data_steps.row import Applied, DataRow, StepContext
+from tasks.finance import finance_starter
+from tasks.task import Benchmark, Task
+from tasks.template import fields
+
+LETTERED = finance_starter.model_copy(
+    update={"prompt": "{{ question }} A {{ A }} B {{ B }}", "answer": "{{ answer }}", "options": ("{{ A }}", "{{ B }}")}
+)
+OPEN = Task(
+    name="sums", domain="arithmetic", description="", sources=(), benchmark=Benchmark(path="x"),
+    prompt="{{ question }}\nThink.", answer="{{ answer }}", scorer={"name": "numeric"},
+)  # fmt: skip
+FOUR = {"option_a": "a loan", "option_b": "a share", "option_c": "a fund", "option_d": "a tax"}
+
+
+def survey(task: Task, *rows: dict[str, Any]) -> Survey:
+    card = s.card(domain=task.domain, prompt=task.prompt, fields=tuple(fields(task.prompt)))
+    return s.survey(s.source("raw", *rows), task=card)
+
+
+def rendered(task: Task, *rows: dict[str, Any]) -> tuple[Step, Applied]:
+    """The step that is found for rows, and what it makes of them."""
+    step = format_steps(survey(task, *rows))["raw"]
+    made = [DataRow(source="raw", row=n, fields=row) for n, row in enumerate(rows, start=1)]
+    return step, load_step(step).apply(made, StepContext(task, 0))
+
+
+QUESTION = "What is a bond?"
+CASES: list[tuple[str, Task, dict[str, Any], bool, str]] = [
+    ("letters, own names", finance_starter,
+     {"Question": QUESTION, "A": "a loan", "B": "a share", "C": "a fund", "D": "a tax", "Answer": "B"}, True, "a share"),
+    ("option_a", finance_starter, {"question": QUESTION, **FOUR, "answer": "D"}, True, "a tax"),
+    ("choice_a, answer by text", finance_starter,
+     {"question": QUESTION, **{k.replace("option", "choice"): v for k, v in FOUR.items()}, "answer": "a fund"},
+     True, "a fund"),
+    ("the task's own fields", LETTERED, {"question": QUESTION, "A": "a loan", "B": "a share", "answer": "A"},
+     True, "a loan"),
+    ("question and answer for a choice task", finance_starter, {"question": QUESTION, "answer": "a loan"},
+     False, "a loan"),
+    ("instruction and output", finance_starter, {"instruction": QUESTION, "output": "a loan"}, False, "a loan"),
+    ("solution before answer", finance_starter, {"question": QUESTION, "solution": "It is a loan.", "answer": "loan"},
+     False, "It is a loan."),
+    ("term and definition", finance_starter, {"term": "bond", "definition": "a loan to a state"}, False, "bond"),
+    ("GSM8K", OPEN, {"question": "Half of 36?", "answer": "36 / 2 = <<36/2=18>>18\n#### 18"}, True,
+     "36 / 2 = <<36/2=18>>18\n#### 18"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "row", "as_benchmark", "answer"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_a_naming_pattern_gives_a_step_that_renders(task: Task, row: dict[str, Any], as_benchmark: bool, answer: str):
+    step, applied = rendered(task, row)
+    assert not applied.removed
+    made = applied.rows[0].fields
+    assert made["answer"] == answer
+    assert in_task_format(step) == as_benchmark == made["task_format"]
+    shown = [value for name, value in row.items() if name.lower() in ("question", "instruction", "definition")]
+    assert all(value in made["prompt"] for value in shown)
+    if as_benchmark and made["options"]:
+        assert answer in made["options"]
+        assert all(option in made["prompt"] for option in made["options"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"x1": 3, "x2": 4},
+        {"question": QUESTION},
+        {"answer": "a loan"},
+        {"term": "bond"},
+        {"A": "a loan", "B": "a share", "answer": "A"},
+        {"question": QUESTION, "Option A": "a loan", "Option B": "a share", "answer": "A"},
+    ],
+    ids=lambda row: ", ".join(row),
+)
+def test_what_cannot_be_understood_is_left_out(row: dict[str, Any]) -> None:
+    assert format_steps(survey(finance_starter, row)) == {}
+
+
+def test_options_are_left_out_where_the_task_reads_other_fields() -> None:
+    other = finance_starter.model_copy(update={"prompt": "{{ passage }} {{ question }}"})
+    assert format_steps(survey(other, {"question": QUESTION, **FOUR, "answer": "A"})) == {}
+
+
+@pytest.mark.parametrize("letter", ["", "AB", "E", "ab", "BC"])
+def test_a_letter_that_names_no_option_teaches_no_answer(letter: str) -> None:
+    """Rows beyond the examples may hold gaps or several letters: they are dropped, never taken for the first."""
+    good = {"question": QUESTION, **FOUR, "answer": "A"}
+    step = format_steps(survey(finance_starter, good))["raw"]
+    rows = [DataRow(source="raw", row=n, fields=good | {"answer": each}) for n, each in enumerate(["C", letter, " B "])]
+    applied = load_step(step).apply(rows, StepContext(finance_starter, 0))
+    assert [row.fields["answer"] for row in applied.rows] == ["a fund", "a share"]
+    assert sum(applied.removed.values()) == 1
+
+
+def test_options_need_all_letters_from_a_on() -> None:
+    """`B` and `C` alone are no options; the rows are taken as open questions."""
+    step = format_steps(survey(finance_starter, {"question": QUESTION, "B": "x", "C": "y", "answer": "B"}))["raw"]
+    assert not in_task_format(step)
+
+
+def test_the_sources_of_the_starter_task_are_all_understood(tmp_path) -> None:
+    from tasks.corpus import materialise, read_corpus
+    from tasks.record import read_jsonl
+
+    folder = materialise(finance_starter, None, tmp_path)
+    corpus = read_corpus(folder)
+    card = s.card(domain="finance", prompt=finance_starter.prompt, fields=tuple(fields(finance_starter.prompt)))
+    steps = format_steps(s.survey(*corpus.sources, task=card))
+    assert list(steps) == ["exam_bank", "glossary", "worked_solutions"]
+    for name, step in steps.items():
+        rows = [
+            DataRow(source=name, row=n, fields=row)
+            for n, row in enumerate(read_jsonl(folder / f"{name}.jsonl"))
+            if all(str(value).strip() for value in row.values())
+        ]
+        applied = load_step(step).apply(rows, StepContext(finance_starter, 0))
+        assert rows
+        assert not applied.removed, applied.removed

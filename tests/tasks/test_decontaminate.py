@@ -1,0 +1,217 @@
+"""Each way to smuggle a benchmark item into training rows is found; items that only resemble one are kept."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tasks.benchmark import LoadedBenchmark, content_of, load_benchmark, render_options
+from tasks.decontaminate import CHARACTERS, SHORTEST, WORDS, Content, Decontaminator
+from tasks.finance import finance_starter
+from tasks.rows import load_rows
+from tasks.task import Sample
+from tasks.template import render
+
+LONG = (
+    "A trader in Utrecht buys a bond with a face value of 1,000 and a coupon of 5 % at par; which yield does he earn "
+    "when rates stay as they are until it is repaid?"
+)
+SHORT = "Which ratio divides debt by equity?"
+CHINESE = "某公司发行面值一千元的五年期债券，票面利率为百分之五，每年付息一次，到期还本，如果市场利率保持不变，投资者按面值买入并持有到期，其到期收益率应当是多少？"  # noqa: RUF001
+OPTIONS = ("five percent", "six percent", "ten percent", "none of these")
+
+
+def item(content: str, answer: str = "five percent", options: tuple[str, ...] = OPTIONS) -> Sample:
+    return Sample(id=content[:20], prompt=f"Question: {content}", answer=answer, options=options, content=content)
+
+
+ITEMS = [
+    item(LONG),
+    item(SHORT, "leverage ratio", ("leverage ratio", "quick ratio", "cash ratio", "turnover")),
+    item(CHINESE, "百分之五", ("百分之五", "百分之六")),
+    item("什么是债券的久期？", "B", ("价格", "利率敏感度")),  # noqa: RUF001
+    item("Which letter names the yield that holds until a bond is repaid at par value?", "B", ("coupon", "maturity")),
+    item("What is NPV?", "net present value", ()),
+    item("A sum of 200 grows by 10 a year for 3 years without compound interest: what is the sum?", "230", ()),
+]
+
+
+@pytest.fixture(scope="module")
+def guard() -> Decontaminator:
+    return Decontaminator(ITEMS)
+
+
+def row(question: str, answer: str, *options: str) -> Content:
+    return Content(question=question, answer=answer, options=options)
+
+
+LEAKS: dict[str, tuple[Content, str]] = {
+    "as it is": (row(LONG, "five percent"), "exact"),
+    "upper case": (row(LONG.upper(), "FIVE PERCENT"), "exact"),
+    "blanks": (row(LONG.replace(" ", " \n\t"), "five  percent."), "exact"),
+    "no punctuation": (row(LONG.replace(";", "").replace("?", ""), "five percent"), "exact"),
+    "full width": (row(LONG.replace("5", "\uff15").replace(";", "\uff1b"), "five percent"), "exact"),
+    "invisible characters": (row(LONG.replace("bond", "bo\u200bnd"), "five percent"), "exact"),
+    "answer in a rationale": (row(LONG, "Bought at par, the yield is the coupon: five percent."), "exact"),
+    "prefix": (row(f"Read this with care and think first. {LONG}", "five percent"), "n-gram"),
+    "prefix and suffix": (row(f"Now: {LONG} Answer in a word.", "five percent"), "n-gram"),
+    "prefix with numbers": (row(f"Exercise 12 of 40. {LONG}", "five percent"), "n-gram"),
+    "short with a prefix": (row(f"Here is an easy one. {SHORT}", "leverage ratio"), "n-gram"),
+    "short in the middle": (row(f"Think. {SHORT} Be brief, please.", "The leverage ratio."), "n-gram"),
+    "shorter than a run": (row("what is npv", "Net present value"), "exact"),
+    "options, right label": (row(LONG, "five percent", *OPTIONS), "exact"),
+    "options, wrong label": (row(LONG, "six percent", *OPTIONS), "exact"),
+    "options in another order": (row(LONG, "D", *reversed(OPTIONS)), "exact"),
+    "options in upper case": (row(f"Try this. {LONG}", "none", *(option.upper() for option in OPTIONS)), "n-gram"),
+    "options, no answer": (row(SHORT, "", "cash ratio", "quick ratio", "turnover", "leverage ratio"), "exact"),
+    "Chinese": (row(CHINESE.replace("，", " "), "百分之五"), "exact"),  # noqa: RUF001
+    "Chinese with a prefix": (row("请认真思考后回答下面的问题。" + CHINESE, "答案是 百分之五 。"), "n-gram"),
+    "Chinese, 50 characters of it": (row(CHINESE[12:64] + "请回答", "百分之五", "百分之六", "百分之五"), "n-gram"),
+    "Chinese after English": (
+        row(f"Please read the following exam question with great care before you answer it: {CHINESE}", "百分之五"),
+        "n-gram",
+    ),
+    "short Chinese after English": (row("Answer this question of mine: 什么是债券的久期", "B"), "n-gram"),
+    "letter for the letter": (row(ITEMS[4].content, "B"), "exact"),
+    "text for the letter": (row(ITEMS[4].content, "It is the yield to maturity"), "exact"),
+    "text for the letter, Chinese": (row(ITEMS[3].content, "利率敏感度"), "exact"),
+    "numbers": (row(f"Solve it. {ITEMS[6].content}", "200 + 3 * 10 = 230"), "n-gram"),
+}
+
+
+@pytest.mark.parametrize("case", LEAKS)
+def test_a_leak_is_found(guard: Decontaminator, case: str) -> None:
+    content, reason = LEAKS[case]
+    assert guard.leak(content) == reason
+
+
+LEGAL: dict[str, Content] = {
+    "same answer, other question": row(
+        "What does a bond bought at its face value with a coupon yield?", "five percent"
+    ),
+    "same options, other question": row("How much is a twentieth of it?", "five percent", *OPTIONS),
+    "same question, other answer": row(LONG, "zero"),
+    "same question, other options and answer": row(LONG, "a lot", "a lot", "little", "none", "some"),
+    "same question, part of the answer": row(LONG, "five"),
+    "answer inside another word": row(SHORT, "deleverage ratios"),
+    "other numbers": row(ITEMS[6].content.replace("200", "220").replace("10", "3"), "230"),
+    "other numbers at the same answer": row(LONG.replace("1,000", "2,000"), "five percent"),
+    "twelve words of it": row(" ".join(LONG.split()[: WORDS - 1]) + " or of something else", "five percent"),
+    "Chinese, 40 characters of it": row(CHINESE[:40] + "请回答", "百分之五"),
+    "three words with a prefix": row("Tell me: what is NPV?", "net present value"),
+    "another text for the letter": row(ITEMS[4].content, "the coupon"),
+    "empty": row("", ""),
+    "one word": row("bond", "five percent"),
+}
+
+
+@pytest.mark.parametrize("case", LEGAL)
+def test_a_legal_row_is_kept(guard: Decontaminator, case: str) -> None:
+    assert guard.leak(LEGAL[case]) is None
+
+
+def test_the_run_is_13_words_or_50_characters_long(guard: Decontaminator) -> None:
+    words = LONG.replace("1,000 and a coupon of 5 %", "x").split()  # numbers count by themselves
+    plain = Decontaminator([item(" ".join(words))])
+    for length, expected in ((WORDS, "n-gram"), (WORDS - 1, None)):
+        assert plain.leak(row("Say " + " ".join(words[:length]), "five percent")) == expected
+    characters = [character for character in CHINESE if character.isalpha()]
+    for length, expected in ((CHARACTERS, "n-gram"), (CHARACTERS - 1, None)):
+        assert guard.leak(row("请问" + "".join(characters[:length]), "百分之五")) == expected
+    few = "net present value method".split()
+    for length, expected in ((SHORTEST, "n-gram"), (SHORTEST - 1, None)):
+        short = Decontaminator([item(" ".join(few[:length]))])
+        assert short.leak(row("the " + " ".join(few[:length]), "five percent")) == expected
+
+
+def test_a_twin_with_other_options_does_not_hide_an_item() -> None:
+    """Two items share a question; a row that leaks the second one is found."""
+    guard = Decontaminator([item(LONG, "never", ("never", "always")), item(LONG)])
+    assert guard.leak(row(LONG, "five percent")) == "exact"
+    assert guard.leak(row(f"Say: {LONG}", "always", "always", "never")) == "n-gram"
+
+
+def test_an_empty_benchmark_leaks_nothing() -> None:
+    assert Decontaminator([]).leak(row(LONG, "five percent")) is None
+
+
+@pytest.fixture(scope="module")
+def starter() -> LoadedBenchmark:
+    return load_benchmark(finance_starter, None)
+
+
+@pytest.fixture(scope="module")
+def starter_guard(starter: LoadedBenchmark) -> Decontaminator:
+    return Decontaminator(starter.samples.values())
+
+
+def exam_rows() -> list[Content]:
+    """The exam bank as the format step renders it: content without options, answers as texts."""
+    contents: list[Content] = []
+    for raw in load_rows(finance_starter.sources[0], finance_starter.base_dir, None):
+        texts = [raw[f"option_{letter}"] for letter in "abcd"]
+        if raw["answer"] not in set("ABCD") - {""}:
+            continue
+        fields: dict[str, Any] = raw | {"options": texts}
+        contents.append(
+            Content(
+                question=content_of(finance_starter, fields),
+                answer=render("{{ options['ABCD'.index(answer)] }}", fields),
+                options=render_options(finance_starter.options, fields),
+            )
+        )
+    return contents
+
+
+def test_no_honest_row_of_the_starter_corpus_is_dropped(starter_guard: Decontaminator) -> None:
+    honest = exam_rows()
+    solutions = load_rows(finance_starter.sources[2], finance_starter.base_dir, None)
+    honest += [row(raw["question"], raw["solution"]) for raw in solutions]
+    assert len(honest) > 1000
+    assert [content for content in honest if starter_guard.leak(content)] == []
+
+
+PLANTED: dict[str, tuple[Callable[[str], str], str]] = {
+    "exact": (str, "exact"),
+    "upper case": (str.upper, "exact"),
+    "prefix": (lambda text: f"Read the question with care and choose one option. {text}", "n-gram"),
+}
+
+
+@pytest.mark.parametrize("how", PLANTED)
+@pytest.mark.parametrize("shown", ["with options", "answer only", "wrong label"])
+def test_planted_items_are_found_among_exam_rows(
+    starter: LoadedBenchmark, starter_guard: Decontaminator, how: str, shown: str
+) -> None:
+    """50 items of the real benchmark, over all three splits, among the honest rows: these and no others are found."""
+    change, reason = PLANTED[how]
+    planted = random.Random(7).sample(list(starter.samples.values()), 50)
+    assert {name for name in ("feedback", "selection", "test") for one in planted if one in starter.of(name)} == {
+        "feedback", "selection", "test"}  # fmt: skip
+    rows = exam_rows()[:500]
+    for sample in planted:
+        wrong = next(option for option in sample.options if option != sample.answer)
+        answer = wrong if shown == "wrong label" else change(sample.answer)
+        options = () if shown == "answer only" else tuple(change(option) for option in sample.options[::-1])
+        rows.append(
+            row(change(sample.content), answer, *(options if how != "prefix" else sample.options[: len(options)]))
+        )
+    assert Counter(map(starter_guard.leak, rows)) == {None: 500, reason: 50}
+
+
+def test_20000_rows_against_the_benchmark_take_less_than_ten_seconds(
+    starter: LoadedBenchmark, starter_guard: Decontaminator
+) -> None:
+    assert len(starter.samples) == 600
+    rows = exam_rows()
+    chosen = random.Random(1).choices(rows, k=20_000)
+    lengthened = [
+        one.model_copy(update={"question": f"{one.question} {two.question}"})
+        for one, two in zip(chosen, chosen[1:] + chosen[:1], strict=True)
+    ]
+    started = time.perf_counter()
+    assert sum(starter_guard.leak(content) is not None for content in lengthened) < 200
+    assert time.perf_counter() - started < 10
