@@ -147,5 +147,5 @@ def _check_splits(task: Task, splits: Splits) -> None:
 
 
 def benchmark_hash(benchmark: LoadedBenchmark) -> str:
-    """Identity of the samples and of how they are split."""
-    return digest([list(benchmark.samples.values()), benchmark.splits])
+    """Identity of the samples, in whatever order, and of how they are split."""
+    return digest([sorted(benchmark.samples.values(), key=lambda sample: sample.id), benchmark.splits])

@@ -72,7 +72,7 @@ def _units(samples: list[Sample]) -> dict[str, list[Sample]]:
 
 
 def _links(sample: Sample) -> list[str]:
-    text = normalise(" ".join([sample.content, *sorted(sample.options)]))
+    text = " ".join([normalise(sample.content), *sorted(normalise(option) for option in sample.options)])
     return [f"cluster|{sample.cluster}", f"row|{text}"] if sample.cluster else [f"row|{text}"]
 
 

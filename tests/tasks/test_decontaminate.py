@@ -20,7 +20,10 @@ LONG = (
     "when rates stay as they are until it is repaid?"
 )
 SHORT = "Which ratio divides debt by equity?"
-CHINESE = "某公司发行面值一千元的五年期债券，票面利率为百分之五，每年付息一次，到期还本，如果市场利率保持不变，投资者按面值买入并持有到期，其到期收益率应当是多少？"  # noqa: RUF001
+CHINESE = (
+    "某公司发行面值一千元的五年期债券，票面利率为百分之五，每年付息一次，到期还本，"  # noqa: RUF001
+    "如果市场利率保持不变，投资者按面值买入并持有到期，其到期收益率应当是多少？"  # noqa: RUF001
+)
 OPTIONS = ("five percent", "six percent", "ten percent", "none of these")
 
 
@@ -69,7 +72,7 @@ LEAKS: dict[str, tuple[Content, str]] = {
     "options, no answer": (row(SHORT, "", "cash ratio", "quick ratio", "turnover", "leverage ratio"), "exact"),
     "Chinese": (row(CHINESE.replace("，", " "), "百分之五"), "exact"),  # noqa: RUF001
     "Chinese with a prefix": (row("请认真思考后回答下面的问题。" + CHINESE, "答案是 百分之五 。"), "n-gram"),
-    "Chinese, 50 characters of it": (row(CHINESE[12:64] + "请回答", "百分之五", "百分之六", "百分之五"), "n-gram"),
+    "Chinese, 50 characters of it": (row(CHINESE[5:66] + "请回答", "百分之五", "百分之六", "百分之五"), "n-gram"),
     "Chinese after English": (
         row(f"Please read the following exam question with great care before you answer it: {CHINESE}", "百分之五"),
         "n-gram",
@@ -114,6 +117,7 @@ def test_a_legal_row_is_kept(guard: Decontaminator, case: str) -> None:
 
 
 def test_the_run_is_13_words_or_50_characters_long(guard: Decontaminator) -> None:
+    assert (WORDS, CHARACTERS, SHORTEST) == (13, 50, 4)
     words = LONG.replace("1,000 and a coupon of 5 %", "x").split()  # numbers count by themselves
     plain = Decontaminator([item(" ".join(words))])
     for length, expected in ((WORDS, "n-gram"), (WORDS - 1, None)):
@@ -121,7 +125,7 @@ def test_the_run_is_13_words_or_50_characters_long(guard: Decontaminator) -> Non
     characters = [character for character in CHINESE if character.isalpha()]
     for length, expected in ((CHARACTERS, "n-gram"), (CHARACTERS - 1, None)):
         assert guard.leak(row("请问" + "".join(characters[:length]), "百分之五")) == expected
-    few = "net present value method".split()
+    few = ["net", "present", "value", "method"]
     for length, expected in ((SHORTEST, "n-gram"), (SHORTEST - 1, None)):
         short = Decontaminator([item(" ".join(few[:length]))])
         assert short.leak(row("the " + " ".join(few[:length]), "five percent")) == expected
@@ -153,7 +157,7 @@ def exam_rows() -> list[Content]:
     contents: list[Content] = []
     for raw in load_rows(finance_starter.sources[0], finance_starter.base_dir, None):
         texts = [raw[f"option_{letter}"] for letter in "abcd"]
-        if raw["answer"] not in set("ABCD") - {""}:
+        if raw["answer"] not in {"A", "B", "C", "D"}:
             continue
         fields: dict[str, Any] = raw | {"options": texts}
         contents.append(

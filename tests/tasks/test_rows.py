@@ -160,7 +160,7 @@ def test_a_missing_file_lists_the_places_tried(tmp_path: Path) -> None:
     assert f"no file {tmp_path / 'base' / 'a.csv'}; --data-root names another" in str(error.value)
     with pytest.raises(InputError, match=r"base/a\.csv or .*root/a\.csv$"):
         locate("a.csv", str(tmp_path / "base"), tmp_path / "root")
-    with pytest.raises(InputError, match="no file /nowhere/a.csv"):
+    with pytest.raises(InputError, match=r"no file /nowhere/a\.csv"):
         locate("/nowhere/a.csv", str(tmp_path), tmp_path)
     with pytest.raises(InputError, match="no file"):
         locate(".", str(tmp_path), None)

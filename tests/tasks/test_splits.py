@@ -50,6 +50,7 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
         *groups(a=90, b=90),
         *(sample(number, cluster=f"t{number % 9}", group="abc"[number % 3]) for number in range(500, 560)),
         *(sample(number, content=f"Twin {number % 20}") for number in range(600, 640)),
+        *(sample(number, content=f"Both {number % 30}", cluster=f"u{number % 37}") for number in range(700, 760)),
     ]
     expected = split_samples(samples)
     for seed in range(5):

@@ -1,4 +1,4 @@
-"""A task file is read as it stands or refused with its path, the key and what was expected; the manual covers it all."""
+"""A task file is read as it stands or refused with path, key and what was expected; the manual covers it all."""
 
 from pathlib import Path
 from typing import Any
