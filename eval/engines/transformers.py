@@ -129,7 +129,8 @@ class TransformersEngine:
             adapted: Any = PeftModel.from_pretrained(copy.deepcopy(self._base), folder)
             return adapted.merge_and_unload().eval()
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-            raise StageError("evaluate", FailureKind.ENVIRONMENT, f"cannot load adapter {folder}: {error}") from error
+            message = f"cannot load adapter {folder}: {str(error)[:1000]}"  # of a long message the end is kept
+            raise StageError("evaluate", FailureKind.ENVIRONMENT, message) from error
 
     def _check_changes(self, merged: Any, folder: str) -> None:
         canary = torch.tensor([prompt_ids(self._tokenizer, CANARY)], device=self._device)

@@ -1,6 +1,5 @@
 """The evaluator in its real process, with a real engine on a tiny random model, and both under attack."""
 
-import json
 import os
 import signal
 import sqlite3
@@ -109,9 +108,8 @@ def lab(toy_task: Task, engine: Service, tiny: contract.Fixture) -> Iterator[Lab
 
 def same(one: EvalResult, other: EvalResult) -> bool:
     """Equal in all but what was generated now and how long it took."""
-    return one.model_copy(update={"generated": 0, "seconds": 0}) == other.model_copy(
-        update={"generated": 0, "seconds": 0}
-    )
+    varying = {"generated", "seconds"}
+    return one.model_dump(exclude=varying) == other.model_dump(exclude=varying)
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -153,6 +151,16 @@ def test_evaluations(lab: Laboratory) -> None:
     items = list(read_jsonl(lab.run / "sealed" / "000.selection.jsonl"))
     assert len({item["id"] for item in items}) == selection.n
     assert round(sum(item["scores"][0] for item in items) / selection.n, 3) == selection.score
+
+
+def test_each_item_gets_its_own_completion(lab: Laboratory) -> None:
+    """Chunks are cut by length; the records still hold what the engine says to each item's prompt."""
+    lab.evaluate("000", "selection")
+    items = list(read_jsonl(lab.run / "sealed" / "000.selection.jsonl"))
+    asked = {"sampling": {"max_new_tokens": 8}, "checkpoint": lab.tiny.base.model_dump()}
+    answers = lab.engine.call("generate", prompts=[item["prompt"] for item in items], **asked)
+    same = sum(item["completions"] == [one["text"]] for item, (one,) in zip(items, answers, strict=True))
+    assert same >= 0.8 * len(items)  # other batches may change the last bits
 
 
 def test_feedback_selection_and_test_items_are_disjoint(lab: Laboratory) -> None:
@@ -259,10 +267,9 @@ def test_scores_are_rounded(lab: Laboratory) -> None:
     assert result.score != sum(item["scores"][0] for item in items) / len(items)  # which three digits cannot hold
 
 
-@pytest.mark.parametrize("label", ["000", "001"])
-def test_evaluate_never_opens_the_test_split(lab: Laboratory, label: str) -> None:
+def test_evaluate_never_opens_the_test_split(lab: Laboratory) -> None:
     with pytest.raises(StageError, match="the test split is opened by `test` only"):
-        lab.evaluate(label, "test")
+        lab.evaluate("000", "test")
     assert lab.files() == {}
     assert not (lab.cache / "openings.jsonl").exists()
 
@@ -280,7 +287,6 @@ def test_decontamination_counts_are_rounded_up(lab: Laboratory, leaks: int, told
         for i in range(leaks)
     ]
     clean = [{"content": f"Say {i}.", "answer": f"{i}", "options": [], "row": 1000 + i} for i in range(25)]
-    write_jsonl(lab.folder / "rows.jsonl", [row for pair in zip(clean, leaking, strict=False) for row in pair])
     write_jsonl(lab.folder / "rows.jsonl", [*clean[:5], *leaking, *clean[5:]])
     removed = lab.evaluator.decontaminate(lab.folder / "rows.jsonl", lab.folder / "kept.jsonl")
     assert removed == ({} if told is None else {"leak (exact)": told})
@@ -394,15 +400,10 @@ def test_an_evaluation_survives_a_killed_engine(lab: Laboratory, undisturbed: tu
     assert lab.files() == {}  # no half of a record
     result = lab.evaluate("000", "selection")  # as `graph.actions` does: start the engine, repeat the work
     assert CHUNK <= done[0] < SIZES["selection"]
-    assert result.generated == SIZES["selection"] - lab_chunks(done[0])
+    assert done[0] % CHUNK == 0  # only whole chunks are stored
+    assert result.generated == SIZES["selection"] - done[0]
     assert same(result, undisturbed[0])
     assert lab.files() == {"sealed/000.selection.jsonl": undisturbed[1]}
-
-
-def lab_chunks(items: int) -> int:
-    """Only whole chunks are stored."""
-    assert items % CHUNK == 0
-    return items
 
 
 def test_a_killed_test_counts_as_one_opening(lab: Laboratory) -> None:
@@ -421,14 +422,3 @@ def test_a_killed_evaluator_knows_its_run_again(lab: Laboratory) -> None:
     assert lab.evaluator.service.pid
     os.kill(lab.evaluator.service.pid, signal.SIGKILL)
     assert lab.evaluator.compare("001", "000", 0.1, 0) == before
-
-
-def test_no_benchmark_file_is_open_to_the_engine(lab: Laboratory) -> None:
-    """The engine sees prompts and no reference answer: none stands in its command line or its environment."""
-    lab.evaluate("000", "selection")
-    place = Path("/proc") / str(lab.engine.pid)
-    told = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
-    assert b"benchmark" not in told
-    opened = [os.readlink(link) for link in (place / "fd").iterdir()]
-    assert not [name for name in opened if str(lab.folder) in name]
-    assert json.loads(json.dumps(lab.engine.call("info")))["name"] == "transformers"

@@ -65,19 +65,21 @@ def test_the_prompt_text_is_the_tokens(tokenizer: Any) -> None:
         assert tokenizer.decode(prompt_ids(tokenizer, prompt)) == prompt_text(tokenizer, prompt)
 
 
-def test_the_engine_feeds_the_evaluation_prompt(folder: Path, tokenizer: Any) -> None:
+def test_the_engine_feeds_the_evaluation_prompt(folder: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What reaches the model, padding aside, is `prompt_ids`; the model is replaced by one that only listens."""
+    from transformers import GenerationMixin
+
     from eval.engine import Checkpoint, Sampling
     from eval.engines.transformers import TransformersEngine
 
     engine = TransformersEngine(str(folder))
     fed: list[list[int]] = []
 
-    def listening(input_ids: Any, attention_mask: Any, **others: Any) -> Any:
+    def listening(self: Any, input_ids: Any, attention_mask: Any, **others: Any) -> Any:
         fed.extend(ids[seen.bool()].tolist() for ids, seen in zip(input_ids, attention_mask, strict=True))
         return input_ids
 
-    engine._model.generate = listening
+    monkeypatch.setattr(GenerationMixin, "generate", listening)
     prompts = [prompt for prompt, _ in TURNS]
     engine.generate(prompts, Sampling(max_new_tokens=1), Checkpoint(model=str(folder)), lambda done, total: None)
     assert sorted(fed) == sorted(prompt_ids(tokenizer, prompt) for prompt in prompts)
