@@ -39,6 +39,7 @@ class AbsentEmbedder:
         self.name, self.dimension = name, dimension
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        """Refuse, naming the embedder that is known."""
         raise InputError(f"unknown embedder {self.name}; known: {SentenceEmbedder.name}")
 
 
@@ -54,6 +55,7 @@ class MemoryEmbedding(EmbeddingFunction[Any]):
 
     @staticmethod
     def name() -> str:
+        """The name that Chroma finds this class by."""
         return "ft_dojo_embedder"
 
     @staticmethod
@@ -64,9 +66,11 @@ class MemoryEmbedding(EmbeddingFunction[Any]):
         return MemoryEmbedding(AbsentEmbedder(config["embedder"], config["dimension"]))
 
     def get_config(self) -> dict[str, Any]:
+        """What Chroma stores, and gives back to `build_from_config`."""
         return {"embedder": self._embedder.name, "dimension": self._embedder.dimension}
 
     def default_space(self) -> Space:
+        """Vectors are compared by their angle."""
         return "cosine"
 
 

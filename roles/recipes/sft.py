@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -67,9 +68,10 @@ class Watch(TrainerCallback):
         self.losses.append(point)
         with self._path.open("a") as file:
             file.write(point.model_dump_json() + "\n")
-        begun, lately = self.losses[:5], self.losses[-5:]
-        if len(self.losses) >= 10 and _mean(lately) > EXPLODED * max(_mean(begun), 0.5):
-            message = f"the loss rose from {_mean(begun):.2f} to {_mean(lately):.2f} by step {point.step}"
+        # The median, because a training that explodes at once has done so within the first five.
+        begun, lately = median(point.loss for point in self.losses[:5]), _mean(self.losses[-5:])
+        if len(self.losses) >= 10 and lately > EXPLODED * max(begun, 0.5):
+            message = f"the loss rose from {begun:.2f} to {lately:.2f} by step {point.step}"
             raise StageError(STAGE, FailureKind.DIVERGED, message)
 
 
@@ -100,7 +102,9 @@ def train(request: TrainingRequest) -> TrainingOutcome:
     try:
         _probe_longest_batch(trainer, max(rows, key=lambda row: len(row.input_ids)).input_ids, micro)
         trainer.train(resume_from_checkpoint=_last_checkpoint(output))
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         raise StageError(STAGE, FailureKind.OOM, f"{micro} rows of {longest} tokens do not fit: {error}") from error
     seconds = time.monotonic() - started
     _save(trainer, output)
@@ -165,6 +169,11 @@ def _probe_longest_batch(trainer: Any, ids: list[int], micro: int) -> None:
     batch = torch.tensor([ids] * micro, device=trainer.model.device)
     trainer.model(input_ids=batch, labels=batch).loss.backward()
     trainer.model.zero_grad(set_to_none=True)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """On a CPU, PyTorch raises a plain `RuntimeError` that only its text tells apart."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _last_checkpoint(output: Path) -> str | None:

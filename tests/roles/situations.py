@@ -90,7 +90,9 @@ def training_data(rows: int = 200, tokens_a_row: int = 50, longest: int = 90) ->
     )
 
 
-def result(score: float = 0.5, *, unparsed: float = 0.0, groups: tuple[GroupScore, ...] = (), **rest: Any) -> EvalResult:
+def result(
+    score: float = 0.5, *, unparsed: float = 0.0, groups: tuple[GroupScore, ...] = (), **rest: Any
+) -> EvalResult:
     """An evaluation."""
     settings: dict[str, Any] = {"split": "feedback", "n": 20, "samples": 1, "truncated": 0.0, "generated": 20}
     settings |= {"standard_error": 0.05, "seconds": 2.0}

@@ -100,7 +100,7 @@ def decide(spec: str) -> tuple[Plan, Usage]:
         f"```json\n{GOOD}\n```",
         f"```\n{GOOD}\n```",
         f"Certainly! Here is the plan:\n\n{GOOD}\n\nGood luck.",
-        f"First I thought of:\n```json\n{{}}\n```\nbut better is\n```json\n{json.dumps(json.loads(GOOD), indent=2)}\n```",
+        f"First I had:\n```json\n{{}}\n```\nbut better is\n```json\n{json.dumps(json.loads(GOOD), indent=2)}\n```",
     ],
     ids=["bare", "fenced", "fenced without a language", "in prose", "two fences, the last counts"],
 )

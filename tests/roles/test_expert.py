@@ -301,8 +301,8 @@ def test_findings_carry_their_counts() -> None:
 
 
 def test_weak_groups_are_those_surely_below_the_score_lowest_first_and_at_most_three() -> None:
-    table = tuple(s.group(name, score, high) for name, score, high in
-                  [("a", 0.3, 0.45), ("b", 0.1, 0.3), ("c", 0.2, 0.49), ("d", 0.25, 0.4), ("e", 0.05, 0.6)])  # fmt: skip
+    lines = [("a", 0.3, 0.45), ("b", 0.1, 0.3), ("c", 0.2, 0.49), ("d", 0.25, 0.4), ("e", 0.05, 0.6)]
+    table = tuple(s.group(name, score, high) for name, score, high in lines)
     decided = diagnosis(s.diagnostician(s.trial(1, score=0.5, groups=table)))
     assert decided.weak_groups == ("b", "c", "d")
 

@@ -39,7 +39,8 @@ def rendered(task: Task, *rows: dict[str, Any]) -> tuple[Step, Applied]:
 QUESTION = "What is a bond?"
 CASES: list[tuple[str, Task, dict[str, Any], bool, str]] = [
     ("letters, own names", finance_starter,
-     {"Question": QUESTION, "A": "a loan", "B": "a share", "C": "a fund", "D": "a tax", "Answer": "B"}, True, "a share"),
+     {"Question": QUESTION, "A": "a loan", "B": "a share", "C": "a fund", "D": "a tax", "Answer": "B"}, True,
+     "a share"),
     ("option_a", finance_starter, {"question": QUESTION, **FOUR, "answer": "D"}, True, "a tax"),
     ("choice_a, answer by text", finance_starter,
      {"question": QUESTION, **{k.replace("option", "choice"): v for k, v in FOUR.items()}, "answer": "a fund"},

@@ -102,7 +102,12 @@ def test_tokens_are_counted_as_training_will_see_them(tokenizer: Any) -> None:
 
 def test_a_row_keeps_origin_options_and_content(tokenizer: Any) -> None:
     passed, _ = gate([row(7, content="colour"), row(8)], tokenizer)
-    assert (passed[0].source, passed[0].row, passed[0].options, passed[0].content) == ("a", 7, ("red", "blue"), "colour")
+    assert (passed[0].source, passed[0].row, passed[0].options, passed[0].content) == (
+        "a",
+        7,
+        ("red", "blue"),
+        "colour",
+    )
     assert passed[1].content == "Colour 8?"
 
 

@@ -1,4 +1,4 @@
-"""Recipes carried out for real: processes in bubblewrap, kept outputs, untrusted scripts, and what none of them can see."""
+"""Recipes carried out for real: processes in bubblewrap, kept outputs, untrusted scripts, what none of them can see."""
 
 import json
 import os
@@ -48,8 +48,8 @@ class Bench:
         self.corpus = materialise(task, None, folder / "cache")
         self.scripts = folder / "script"
 
-    def apply(self, *steps: Step, seed: int = 0, sources: tuple[str, ...] = ("lessons",)) -> PreparedRows:
-        pipeline = Pipeline(self.task, self.corpus, self.folder, self.model, seed)
+    def apply(self, *steps: Step, sources: tuple[str, ...] = ("lessons",)) -> PreparedRows:
+        pipeline = Pipeline(self.task, self.corpus, self.folder, self.model, 0)
         return pipeline.apply(recipe(*steps, sources=sources), 400, self.scripts)
 
     def refuses(self, *steps: Step, sources: tuple[str, ...] = ("lessons",)) -> StageError:
@@ -81,8 +81,6 @@ def test_a_recipe_runs_from_raw_rows_to_gated_ones(bench: Bench) -> None:
     assert all(row.prompt == f"{row.content} {row.answer} or black?" for row in rows)
     assert all(row.source == "lessons" and row.options == (row.answer, "black") and row.tokens > 20 for row in rows)
     assert all(f"lesson {row.row - 1}." in row.content for row in rows)
-    others = gated(bench.apply(drop, FORMAT, sample(40), seed=1))
-    assert {row.row for row in others} != {row.row for row in rows}
 
 
 def test_an_unchanged_prefix_is_not_computed_again(bench: Bench) -> None:
@@ -118,7 +116,11 @@ def test_a_half_written_output_is_computed_again(bench: Bench) -> None:
     [
         ((), ("lesson",), ["unknown source 'lesson'", "known: lessons"]),
         ((Step(name="shuffle"),), ("lessons",), ["unknown step 'shuffle'", "deduplicate", "script"]),
-        ((Step(name="sample", parameters={"n": 3}),), ("lessons",), ["step 'sample'", "n: Extra", "rows: Field required"]),
+        (
+            (Step(name="sample", parameters={"n": 3}),),
+            ("lessons",),
+            ["step 'sample'", "n: Extra", "rows: Field required"],
+        ),
         ((script("pass", wall_seconds=0),), ("lessons",), ["step 'script'", "wall_seconds"]),
     ],
 )
@@ -148,16 +150,20 @@ WRITE = "import json; out = open('/out/data.jsonl', 'w')\n"
 
 
 def test_a_script_reads_corpus_and_rows_and_replaces_them(bench: Bench) -> None:
-    code = WRITE + """
+    code = (
+        WRITE
+        + """
 corpus = [json.loads(line) for line in open('/corpus/lessons.jsonl')]
 for line in open('/out/rows.jsonl'):
     row = json.loads(line)
     raw = corpus[row['row'] - 1]
     assert raw == row['fields'], (raw, row)
-    print(json.dumps({'prompt': raw['question'] + '!', 'answer': raw['answer'], 'options': ['red', 'blue', 'green', 'white'],
+    print(json.dumps({'prompt': raw['question'] + '!', 'answer': raw['answer'],
+                      'options': ['red', 'blue', 'green', 'white'],
                       'source': row['source'], 'row': row['row']}), file=out)
 print(json.dumps({'prompt': 'mine', 'answer': 'red', 'options': ['red', 'blue']}), file=out)
 """
+    )
     rows = gated(bench.apply(sample(8), script(code)))
     assert [row.source for row in rows] == ["lessons"] * 8 + ["script"]
     assert all(row.prompt.endswith(f"lesson {row.row - 1}.!") for row in rows[:8])
@@ -202,9 +208,6 @@ def test_a_script_that_failed_runs_again(bench: Bench) -> None:
 
 
 def test_rows_of_a_script_pass_the_same_gate(bench: Bench) -> None:
-    code = WRITE + "print(json.dumps({'question': 'q', 'answer': 'red'}), file=out)"
-    error = bench.refuses(script(code))
-    assert (error.failure.kind, "schema (prompt" in error.failure.message) == (FailureKind.DATA, True)
     code = WRITE + "print(json.dumps({'prompt': 'q', 'answer': 'pink', 'options': ['red', 'blue']}), file=out)"
     assert bench.refuses(script(code)).failure.kind == FailureKind.FORMAT
 
@@ -212,11 +215,11 @@ def test_rows_of_a_script_pass_the_same_gate(bench: Bench) -> None:
 # ----- the benchmark is out of reach
 
 HUNT = '''
-import json, os, socket, sys
+import json, os, socket, stat, sys
 
 
 def hunt(needles):
-    """Files and environments that hold a needle, `network` when it answers, and folders that can be written."""
+    """Files and environments that hold a needle, and `network` when it answers; leaves a mark where it can write."""
     found = []
     skipped = ("/usr", "/sys", sys.prefix, sys.base_prefix)
     for folder, folders, files in os.walk("/"):
@@ -226,13 +229,18 @@ def hunt(needles):
             continue
         for name in files if not folder.startswith("/proc") else ["environ", "cmdline"]:
             try:
+                if not stat.S_ISREG(os.stat(os.path.join(folder, name)).st_mode):
+                    continue  # to read a device may block
                 with open(os.path.join(folder, name), "rb") as file:
                     text = file.read(10_000_000)
             except OSError:
                 continue
             found += [f"{needle} in {folder}/{name}" for needle in needles if bytes.fromhex(needle) in text]
-        if os.access(folder, os.W_OK) and not folder.startswith(("/tmp", "/dev", "/proc")):
-            found.append(f"can write {folder}")
+        if not folder.startswith(("/dev", "/proc")):
+            try:
+                open(os.path.join(folder, "was.here"), "w").close()
+            except OSError:
+                pass
     try:
         socket.create_connection(("1.1.1.1", 53), 2)
         found.append("network")
@@ -303,11 +311,17 @@ def test_a_step_that_looks_for_the_benchmark_finds_nothing(toy_task: Task, tmp_p
     arguments = map(str, (tmp_path / "task.json", tmp_path / "recipe.json", corpus, folder, tiny_model))
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(checkout), "OPENAI_API_KEY": SECRET}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", DRIVER, *arguments], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", DRIVER, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     (row,) = read_jsonl(Path(done.stdout.strip()))
-    assert json.loads(row["prompt"]) == [f"{needles[2]} in {corpus}/lessons.jsonl", f"can write {folder}"]
+    assert json.loads(row["prompt"]) == [f"{needles[2]} in {corpus}/lessons.jsonl"]
+    assert list(tmp_path.rglob("was.here")) == [folder / "was.here"]
 
 
 def test_a_script_that_looks_for_the_benchmark_finds_nothing(
@@ -320,4 +334,5 @@ def test_a_script_that_looks_for_the_benchmark_finds_nothing(
     code += "open('/out/data.jsonl', 'w').write(json.dumps(row))"
     pipeline = Pipeline(toy_task, corpus, tmp_path / "run" / "steps", tiny_model, 0)
     (row,) = gated(pipeline.apply(recipe(script(code)), 10**6, folder))
-    assert json.loads(row.prompt) == [f"{needles[2]} in /corpus/lessons.jsonl", "can write /out"]
+    assert json.loads(row.prompt) == [f"{needles[2]} in /corpus/lessons.jsonl"]
+    assert list(tmp_path.rglob("was.here")) == [folder / "out" / "was.here"]
