@@ -5,13 +5,18 @@ cause; each cause has moves in order of promise, and the planner takes the first
 Every rule says its reason in the decision.
 """
 
+from collections.abc import Sequence
 from typing import Any
+
+from pydantic import JsonValue
 
 from memory.records import DataRecipe, Diagnosis, Experiment, Finding, Plan, Step, TrainingConfig
 from roles.backbone import D, Question, Usage
 from roles.backbones.formats import format_steps, in_task_format
 from roles.briefing import DataBriefing, DiagnosticianBriefing, PlannerBriefing, TrainerBriefing
+from roles.data_steps.format import TASK, Format
 from tasks.failure import FailureKind
+from tasks.template import fields
 
 DATA_MOVES = ("task format only", "all sources", "half the rows", "other rows")
 """What the data engineer can be asked for; a strategy is understood by the move it contains."""
@@ -24,6 +29,13 @@ TRAINING_MOVES: dict[str, dict[str, float]] = {
     "smaller batches": {"batch_size": 0.5},
 }
 """Factors by which a move multiplies the parent's configuration."""
+
+INVERSE = {
+    "more epochs": "fewer epochs",
+    "fewer epochs": "more epochs",
+    "higher learning rate": "lower learning rate",
+    "lower learning rate": "higher learning rate",
+}
 
 CAUSES: dict[str, tuple[str, ...]] = {
     "wrong form": ("task format only", "more epochs", "higher learning rate"),
@@ -66,6 +78,8 @@ class Expert:
             "diagnostician": diagnosis,
         }
         decision = rules[question.role](question.briefing)
+        if isinstance(decision, TrainingConfig):
+            decision = repaired(decision, question.complaints)
         return question.schema.model_validate(decision.model_dump()), Usage(mind=self.name)
 
 
@@ -124,6 +138,8 @@ def _causes(briefing: PlannerBriefing, parent: Experiment) -> list[str]:
 
 
 def _possible(move: str, parent: Experiment, briefing: PlannerBriefing) -> bool:
+    if INVERSE.get(move) is not None and INVERSE[move] == _move_of(parent):
+        return False  # it would undo what made the parent
     if move in TRAINING_MOVES:
         return parent.config is not None and _affordable(move, parent, briefing)
     if move in ("task format only", "all sources"):
@@ -168,7 +184,7 @@ def recipe(briefing: DataBriefing) -> DataRecipe:
     formats = format_steps(briefing.survey)
     if "task format only" in strategy:
         formats = {name: step for name, step in formats.items() if in_task_format(step)} or formats
-    cleaning = [_require(briefing, name) for name in formats]
+    cleaning = [_require(briefing, step) for step in formats.values()]
     steps = [*cleaning, Step(name="deduplicate"), *formats.values()]
     rows = _affordable_rows(briefing) // (2 if "half the rows" in strategy else 1)
     seed = len(briefing.trials) if "other rows" in strategy else 0
@@ -180,9 +196,17 @@ def recipe(briefing: DataBriefing) -> DataRecipe:
     )
 
 
-def _require(briefing: DataBriefing, name: str) -> Step:
-    fields = next(source.fields for source in briefing.survey.corpus.sources if source.name == name)
-    return Step(name="filter", parameters={"source": name, "require": list(fields)})
+def _require(briefing: DataBriefing, step: Step) -> Step:
+    """A filter for the rows of a source that lack a field which its `format` step reads."""
+    wanted = Format.model_validate(step.parameters)
+    computed = [part for value in wanted.fields.values() for part in ([value] if isinstance(value, str) else value)]
+    read = {name for template in (wanted.answer, *computed) for name in fields(template)}
+    if wanted.prompt != TASK:
+        read |= set(fields(wanted.prompt))
+    elif not computed:
+        read |= set(briefing.survey.task.prompt_fields)
+    parameters: dict[str, JsonValue] = {"source": wanted.source, "require": [*sorted(read)]}
+    return Step(name="filter", parameters=parameters)
 
 
 def _affordable_rows(briefing: DataBriefing) -> int:
@@ -213,6 +237,16 @@ def configuration(briefing: TrainerBriefing) -> TrainingConfig:
         changed["epochs"] = max(0.5, round(affordable / tokens, 1))
     reason = f"{move} than experiment {briefing.plan.parent}" if move else "defaults, sized to the rows"
     return parent.model_copy(update={**changed, "reason": reason})
+
+
+def repaired(config: TrainingConfig, complaints: Sequence[str]) -> TrainingConfig:
+    """The configuration after what went wrong with it: half the batch for memory, half the rate for divergence."""
+    for complaint in complaints:
+        kind = complaint.partition(":")[0]
+        move = "smaller batches" if kind == FailureKind.OOM else "lower learning rate"
+        changed = {name: _scaled(getattr(config, name), by) for name, by in TRAINING_MOVES[move].items()}
+        config = config.model_copy(update={**changed, "reason": f"{move}, because: {complaint[:200]}"})
+    return config
 
 
 def _length(briefing: TrainerBriefing) -> int:

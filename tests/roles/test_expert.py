@@ -309,3 +309,39 @@ def test_weak_groups_are_those_surely_below_the_score_lowest_first_and_at_most_t
 
 def test_every_move_of_every_cause_is_one_that_the_hands_understand() -> None:
     assert {each for moves in CAUSES.values() for each in moves} <= {*DATA_MOVES, *TRAINING_MOVES}
+
+
+# ----- repairs
+
+
+@pytest.mark.parametrize(
+    ("complaints", "field", "factor"),
+    [
+        (["OOM: 8 rows do not fit"], "batch_size", 0.5),
+        (["OOM: a", "OOM: b"], "batch_size", 0.25),
+        (["DIVERGED: the loss is nan"], "learning_rate", 0.5),
+        ([], "batch_size", 1),
+        ([], "learning_rate", 1),
+    ],
+)
+def test_a_failed_training_is_repaired_not_repeated(complaints: list[str], field: str, factor: float) -> None:
+    question = Question("trainer", s.trainer(), TrainingConfig, complaints)
+    repaired, _ = Expert().decide(question)
+    assert getattr(repaired, field) == getattr(configuration(s.trainer()), field) * factor
+
+
+def test_the_move_that_made_the_parent_is_not_undone() -> None:
+    """Fewer epochs than an experiment with more epochs is what was there before."""
+    first = s.trial(1, cause="underfitting")
+    for tried, expected in (("more epochs", "lower learning rate"), ("larger adapter", "fewer epochs")):
+        second = s.trial(2, s.plan(parent=1, training=tried), cause="overfitting")
+        assert move(plan(s.planner(first, second, incumbent=2))) == expected
+
+
+def test_only_fields_that_the_format_reads_are_required() -> None:
+    rows = {"question": "Which?", "answer": "red", "note": ""}
+    briefing = s.data_engineer()
+    survey = briefing.survey.model_copy(update={"corpus": s.survey(s.source("open", rows)).corpus})
+    decided = recipe(briefing.model_copy(update={"survey": survey}))
+    filters = [step for step in decided.steps if step.name == "filter"]
+    assert [step.parameters["require"] for step in filters] == [["answer", "question"]]
