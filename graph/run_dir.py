@@ -7,6 +7,7 @@ says that its earlier result was read back.
 
 import fcntl
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -136,12 +137,24 @@ class RunDir:
         return [read_record(path, Experiment) for path in files]
 
     def append(self, name: str, record: Record) -> None:
-        """Append a line to a JSON Lines file of the run."""
-        with self._lock, self.file(name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        """Append a line to a JSON Lines file of the run; a last line that a crash cut off is dropped."""
+        line = json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n"
+        with self._lock, self.file(name).open("ab+") as file:
+            _drop_cut_off_line(file)
+            file.write(line.encode())
 
     def _event(self, stage: str, experiment: int | None, what: What, path: Path, seconds: float) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         record = self.relative(path)
         event = Event(time=now, stage=stage, experiment=experiment, what=what, record=record, seconds=round(seconds, 2))
         self.append("events.jsonl", event)
+
+
+def _drop_cut_off_line(file: IO[bytes]) -> None:
+    end = file.seek(0, os.SEEK_END)
+    if end == 0:
+        return
+    file.seek(end - 1)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)

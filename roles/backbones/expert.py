@@ -186,14 +186,25 @@ def recipe(briefing: DataBriefing) -> DataRecipe:
         formats = {name: step for name, step in formats.items() if in_task_format(step)} or formats
     cleaning = [_require(briefing, step) for step in formats.values()]
     steps = [*cleaning, Step(name="deduplicate"), *formats.values()]
-    rows = _affordable_rows(briefing) // (2 if "half the rows" in strategy else 1)
+    rows = max(20, _affordable_rows(briefing) // (2 if "half the rows" in strategy else 1))
     seed = len(briefing.trials) if "other rows" in strategy else 0
-    steps.append(Step(name="sample", parameters={"rows": max(rows, 20), "by": "source", "seed": seed}))
     return DataRecipe(
         sources=tuple(formats),
-        steps=tuple(steps),
-        reason=f"{strategy}: every source whose fields can be rendered, rows with gaps and repetitions removed",
+        steps=(*steps, *_samples(formats, rows, seed)),
+        reason=(
+            f"{strategy}: every source whose fields can be rendered, rows with gaps and repetitions removed; rows in "
+            "the benchmark's own form come first"
+        ),
     )
+
+
+def _samples(formats: dict[str, Step], rows: int, seed: int) -> list[Step]:
+    """Samples that leave `rows` rows: at most a third of them in another form than the benchmark's."""
+    others = [name for name, step in formats.items() if not in_task_format(step)]
+    share = rows if len(others) == len(formats) else rows // 3
+    sizes: list[tuple[str | None, int]] = [(name, max(1, share // len(others))) for name in others]
+    settings: list[dict[str, JsonValue]] = [{"source": name, "rows": size} for name, size in [*sizes, (None, rows)]]
+    return [Step(name="sample", parameters={**setting, "seed": seed}) for setting in settings]
 
 
 def _require(briefing: DataBriefing, step: Step) -> Step:

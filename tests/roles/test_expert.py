@@ -178,9 +178,9 @@ def sample(decided: DataRecipe) -> dict[str, object]:
 def test_a_recipe_cleans_deduplicates_formats_and_samples_what_can_be_understood() -> None:
     decided = recipe(s.data_engineer())
     assert decided.sources == ("exams", "glossary")
-    assert names(decided) == ["filter", "filter", "deduplicate", "format", "format", "sample"]
+    assert names(decided) == ["filter", "filter", "deduplicate", "format", "format", "sample", "sample"]
     assert [load_step(step) for step in decided.steps]
-    assert sample(decided) == {"rows": 2000, "by": "source", "seed": 0}
+    assert sample(decided) == {"source": None, "rows": 2000, "seed": 0}
 
 
 @pytest.mark.parametrize(
@@ -345,3 +345,9 @@ def test_only_fields_that_the_format_reads_are_required() -> None:
     decided = recipe(briefing.model_copy(update={"survey": survey}))
     filters = [step for step in decided.steps if step.name == "filter"]
     assert [step.parameters["require"] for step in filters] == [["answer", "question"]]
+
+
+def test_at_most_a_third_of_the_rows_are_in_another_form_than_the_benchmarks() -> None:
+    samples = [step.parameters for step in recipe(s.data_engineer()).steps if step.name == "sample"]
+    whole = samples[-1]["rows"]
+    assert samples == [{"source": "glossary", "rows": whole // 3, "seed": 0}, {"source": None, "rows": whole, "seed": 0}]

@@ -1,0 +1,151 @@
+"""What a run may still spend, with an adjusted clock."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.result import EvalResult
+from graph.budget import DELIVERY_SECONDS, OVERHEAD_SECONDS, SLOWER, Budget, Clock
+from graph.config import PROFILES, RunConfig, choose_profile, parse_duration
+from memory.records import Experiment, TrainingRun
+from tasks.failure import InputError
+from tasks.record import read_record, write_record
+
+
+def budget(folder: Path, used: float = 0.0, **changes: Any) -> Budget:
+    """A budget of 1,000 s and 3 experiments, of which earlier sessions used some seconds."""
+    settings: dict[str, Any] = {"budget_seconds": 1000.0, "max_experiments": 3, **changes}
+    config = RunConfig(
+        run="r", task="t", profile="embedded", profile_reason="", model="m", memory_dir="", max_train_rows=100,
+        engine="transformers", cache_dir="", tokens_per_second=100.0, **settings,
+    )  # fmt: skip
+    if used:
+        write_record(folder / "clock.json", Clock(used=used))
+    return Budget(config, folder / "clock.json", test_items=100, other_items=50)
+
+
+def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, generated: int = 1) -> Experiment:
+    """An experiment whose two evaluations took some seconds; after the baseline it is trained."""
+    result = EvalResult(
+        split="selection", n=25, samples=1, score=0.5, standard_error=0.1, unparsed=0, truncated=0,
+        generated=generated, seconds=evaluation / 2,
+    )  # fmt: skip
+    training = TrainingRun(
+        adapter="a", adapter_hash="h", seed=0, steps=1, first_loss=1, final_loss=1, tokens_per_second=250.0,
+        peak_memory_gib=1, seconds=1,
+    )  # fmt: skip
+    return Experiment(
+        run="r", task="t", domain="d", model="m", number=number, feedback=result, selection=result,
+        training=training if number else None, seconds=seconds,
+    )  # fmt: skip
+
+
+def test_the_time_of_test_and_delivery_is_set_aside(tmp_path: Path) -> None:
+    """Test items are answered twice, at the pace of the slowest evaluation so far, and a little slower."""
+    found = budget(tmp_path).reserve([experiment(0), experiment(1, evaluation=25.0)])
+    assert found == pytest.approx(2 * 100 * (25.0 / 50) * SLOWER + DELIVERY_SECONDS)
+
+
+def test_an_evaluation_from_the_cache_says_nothing_about_time(tmp_path: Path) -> None:
+    """A resumed run reads completions back in no time."""
+    assert budget(tmp_path).evaluation_seconds([experiment(0), experiment(1, evaluation=99.0, generated=0)]) == 10.0
+
+
+def test_what_earlier_sessions_used_counts(tmp_path: Path) -> None:
+    """Resuming grants no new time."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    fresh, resumed = budget(tmp_path / "a"), budget(tmp_path / "b", used=400.0)
+    trials = [experiment(0)]
+    assert (fresh.seconds_left(trials) or 0) - (resumed.seconds_left(trials) or 0) == pytest.approx(400, abs=1)
+    resumed.save()
+    assert read_record(tmp_path / "b/clock.json", Clock).used == pytest.approx(400, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("tried", "used", "changes", "allowed"),
+    [
+        (0, 0.0, {}, True),
+        (2, 0.0, {}, True),
+        (3, 0.0, {}, False),  # as many as planned
+        (0, 1000.0 - DELIVERY_SECONDS - 52.0 - OVERHEAD_SECONDS, {}, False),  # no time for a useful one
+        (0, 5000.0, {"budget_seconds": None}, True),  # no time limit
+        (3, 0.0, {"budget_seconds": None}, False),
+    ],
+)
+def test_whether_another_experiment_may_start(
+    tried: int, used: float, changes: dict[str, Any], allowed: bool, tmp_path: Path
+) -> None:
+    """One must be left, and time for it."""
+    trials = [experiment(number) for number in range(tried + 1)]
+    assert budget(tmp_path, used, **changes).allows_another(trials) is allowed
+
+
+def test_a_first_training_leaves_time_for_a_second(tmp_path: Path) -> None:
+    """It gets at most half; with one experiment planned it gets all."""
+    trials = [experiment(0)]
+    two, one = budget(tmp_path), budget(tmp_path, max_experiments=1)
+    left = two.seconds_left(trials) or 0
+    assert two.training_seconds(trials) == pytest.approx(left / 2 - 10 - OVERHEAD_SECONDS, abs=1)
+    assert one.training_seconds(trials) == pytest.approx(left - 10 - OVERHEAD_SECONDS, abs=1)
+
+
+def test_replicates_share_the_time(tmp_path: Path) -> None:
+    """Three seeds: a third each, after the evaluations of all three."""
+    trials = [experiment(0)]
+    three = budget(tmp_path, replicates=3)
+    left = three.seconds_left(trials) or 0
+    assert three.training_seconds(trials) == pytest.approx((left / 2 - 3 * 10 - OVERHEAD_SECONDS) / 3, abs=1)
+
+
+def test_training_time_is_never_negative(tmp_path: Path) -> None:
+    """However late it is."""
+    late = budget(tmp_path, used=3000.0)
+    assert late.training_seconds([experiment(0)]) == 0
+    assert (late.seconds_left([experiment(0)]) or 0) < 0
+
+
+def test_roles_are_told_rounded_figures(tmp_path: Path) -> None:
+    """Whole minutes, tokens to one digit: the noise of a clock changes no decision. The measured speed counts."""
+    before = budget(tmp_path).remaining([experiment(0)])
+    after = budget(tmp_path).remaining([experiment(0), experiment(1, seconds=200.0)])
+    assert (before.experiments, after.experiments) == (3, 2)
+    assert before.minutes == round((1000 - DELIVERY_SECONDS - 52) / 60)
+    assert before.training_tokens is not None
+    assert after.training_tokens is not None
+    assert str(before.training_tokens).rstrip("0") in set("123456789")
+    assert after.training_tokens > before.training_tokens
+
+
+def test_without_a_time_limit_nothing_is_said_of_time(tmp_path: Path) -> None:
+    """Two runs compared under `--max-experiments` do not depend on a clock."""
+    found = budget(tmp_path, budget_seconds=None).remaining([experiment(0)])
+    assert (found.minutes, found.training_tokens) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30m", 1800), ("12h", 43200), ("1h30m", 5400), ("1.5h", 5400), (" 1h1m1s ", 3661)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    """Hours, minutes and seconds, in this order."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "1m1h", "-5m", "0s", "soon", "5 m", "1e3s", "nan"])
+def test_bad_durations(text: str) -> None:
+    """Anything else is an input error that names the flag."""
+    with pytest.raises(InputError, match="--budget"):
+        parse_duration(text)
+
+
+def test_profiles_are_chosen_by_the_hardware_or_by_name() -> None:
+    """The reason is told; a name wins."""
+    from eval.hardware import Gpu, Hardware
+
+    laptop = Hardware(processor="p", cores=2, memory_gib=8, gpus=())
+    server = laptop.model_copy(update={"gpus": (Gpu(name="H", memory_gib=80),)})
+    assert choose_profile("auto", laptop) == (PROFILES["embedded"], "no CUDA device is there")
+    assert choose_profile("auto", server)[0] == PROFILES["gpu"]
+    assert choose_profile("embedded", server)[0] == PROFILES["embedded"]
