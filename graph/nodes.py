@@ -58,6 +58,7 @@ def make_survey(context: RunContext) -> Survey:
         row_tokens=_row_tokens(context),
         hardware=context.hardware,
         model=context.config.model,
+        model_gib=round(sum(file.stat().st_size for file in context.model.glob("*.safetensors")) / 2**30, 2),
         detectable_effect=round(effect, 3),
         max_train_rows=context.config.max_train_rows,
         remembered=context.memory.count() if context.memory else 0,

@@ -278,6 +278,8 @@ def _stream(context: RunContext, *, resumed: bool) -> int:
 def _conclude(context: RunContext, state: dict[str, Any]) -> None:
     """The last lines: the sealed test and where the time went."""
     say, result = context.terminal.say, state["test"]
+    if state.get("ended"):
+        say(f"the loop ended early: {state['ended']}")
     if result.best and result.verdict:
         v = result.verdict
         say(

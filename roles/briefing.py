@@ -43,6 +43,8 @@ class Survey(Record):
     """Median tokens of a raw row by source, counted with the model's tokenizer."""
     hardware: Hardware
     model: str
+    model_gib: float
+    """Size of the weights."""
     detectable_effect: float
     """Difference on selection that one decision finds with 80 % power."""
     max_train_rows: int

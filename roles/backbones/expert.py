@@ -56,6 +56,8 @@ UNPARSED = 0.1
 """Share of unreadable answers above which the form is at fault."""
 MEMORISED = 0.05
 """Final loss below which the rows are known by heart."""
+LEARNING_RATES = ((1.0, 1e-3), (5.0, 5e-4))
+"""LoRA learning rates by GiB of weights, up to which they hold; above, the default of `TrainingConfig`."""
 TEMPLATE_TOKENS = 30
 """What a chat template adds to a row, about."""
 TOLERANCE = 1.2
@@ -238,7 +240,9 @@ def _guessed_length(briefing: DataBriefing) -> float:
 
 def configuration(briefing: TrainerBriefing) -> TrainingConfig:
     """The defaults for a first draft; later the parent's configuration with the factors of the move."""
-    parent = briefing.parent_config or TrainingConfig(max_length=_length(briefing))
+    parent = briefing.parent_config or TrainingConfig(
+        max_length=_length(briefing), learning_rate=_learning_rate(briefing.survey.model_gib)
+    )
     strategy = briefing.plan.training_strategy
     move = next((name for name in TRAINING_MOVES if name in strategy), None)
     changed = {field: _scaled(getattr(parent, field), by) for field, by in TRAINING_MOVES.get(move or "", {}).items()}
@@ -248,6 +252,11 @@ def configuration(briefing: TrainerBriefing) -> TrainingConfig:
         changed["epochs"] = max(0.5, round(affordable / tokens, 1))
     reason = f"{move} than experiment {briefing.plan.parent}" if move else "defaults, sized to the rows"
     return parent.model_copy(update={**changed, "reason": reason})
+
+
+def _learning_rate(model_gib: float) -> float:
+    """Small models bear larger steps."""
+    return next((rate for size, rate in LEARNING_RATES if model_gib <= size), TrainingConfig().learning_rate)
 
 
 def repaired(config: TrainingConfig, complaints: Sequence[str]) -> TrainingConfig:

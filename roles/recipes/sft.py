@@ -133,7 +133,8 @@ def _arguments(request: TrainingRequest, micro: int) -> SFTConfig:
         max_length=None,
         packing=False,
         completion_only_loss=True,
-        bf16=torch.cuda.is_available(),
+        bf16=True,  # autocast: the adapter itself stays in fp32
+        use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=False,
         logging_steps=1,
         save_strategy="steps",

@@ -68,6 +68,7 @@ def survey(*sources: CorpusSource, task: TaskCard | None = None, gpus: tuple[Gpu
     settings: dict[str, Any] = {
         "model": "tiny",
         "row_tokens": {each.name: 25 for each in corpus.sources},
+        "model_gib": 15.0,
         "detectable_effect": 0.1,
         "max_train_rows": 2000,
         "remembered": 0,

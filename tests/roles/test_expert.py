@@ -350,4 +350,14 @@ def test_only_fields_that_the_format_reads_are_required() -> None:
 def test_at_most_a_third_of_the_rows_are_in_another_form_than_the_benchmarks() -> None:
     samples = [step.parameters for step in recipe(s.data_engineer()).steps if step.name == "sample"]
     whole = samples[-1]["rows"]
-    assert samples == [{"source": "glossary", "rows": whole // 3, "seed": 0}, {"source": None, "rows": whole, "seed": 0}]
+    assert samples == [
+        {"source": "glossary", "rows": whole // 3, "seed": 0},
+        {"source": None, "rows": whole, "seed": 0},
+    ]
+
+
+@pytest.mark.parametrize(("gib", "rate"), [(0.25, 1e-3), (3.0, 5e-4), (15.0, 2e-4)])
+def test_small_models_learn_at_higher_rates(gib: float, rate: float) -> None:
+    briefing = s.trainer()
+    survey = briefing.survey.model_copy(update={"model_gib": gib})
+    assert configuration(briefing.model_copy(update={"survey": survey})).learning_rate == rate
