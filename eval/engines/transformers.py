@@ -127,7 +127,8 @@ class TransformersEngine:
     def _merge(self, folder: str) -> Any:
         try:
             adapted: Any = PeftModel.from_pretrained(copy.deepcopy(self._base), folder)
-            return adapted.merge_and_unload().eval()
+            # With frozen weights PyTorch's CPU kernels keep each layer's scratch memory for the whole pass: gigabytes.
+            return adapted.merge_and_unload().eval().requires_grad_(True)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             message = f"cannot load adapter {folder}: {str(error)[:1000]}"  # of a long message the end is kept
             raise StageError("evaluate", FailureKind.ENVIRONMENT, message) from error
