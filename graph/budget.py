@@ -100,6 +100,7 @@ class Budget:
         rate = rates[-1] if rates else self._config.tokens_per_second
         return Remaining(
             experiments=self._experiments_left(experiments),
+            tokens_per_second=int(float(f"{rate:.1g}")),
             minutes=None if left is None else round(left / 60),
             training_tokens=None if training is None else int(float(f"{training * rate:.1g}")),
         )

@@ -27,6 +27,8 @@ from tasks.failure import StageError
 from tasks.record import Record, read_jsonl
 
 D = TypeVar("D", bound=Record)
+RECALLED = 5
+"""Experiments of other runs that a role is told of."""
 WRONG_SHOWN = 8
 """Wrong feedback items that the diagnostician sees."""
 
@@ -164,9 +166,12 @@ def _recall(context: RunContext, question: str) -> tuple[Recollection, ...]:
     if context.memory is None:
         return ()
     others_only = context.run.name if context.config.memory == "on" else None
-    found = context.memory.recall(question, domain=context.description.task.domain, exclude_run=others_only)
+    found = context.memory.recall(
+        question, domain=context.description.task.domain, exclude_run=others_only, limit=2 * RECALLED
+    )
+    tried = [one for one in found if one.experiment.number > 0][:RECALLED]  # the untouched model teaches nothing
     return tuple(
-        Recollection(id=one.id, similarity=round(one.similarity, 2), summary=summarise(one.experiment)) for one in found
+        Recollection(id=one.id, similarity=round(one.similarity, 2), summary=summarise(one.experiment)) for one in tried
     )
 
 

@@ -123,7 +123,8 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         profile_reason=reason,
         model=str(Path(model).resolve()) if Path(model).is_dir() else model,
         backbones=("scripted",) if flags.dry_run else tuple(flags.backbone or ["expert"]),
-        memory=flags.memory,
+        # A dry run teaches nothing, so the shared memory is spared unless a folder is named.
+        memory="run" if flags.dry_run and flags.memory == "on" and not flags.memory_dir else flags.memory,
         memory_dir=str((flags.memory_dir or RUNS / "memory").absolute()),
         data_root=str(flags.data_root.resolve()) if flags.data_root else None,
         budget_seconds=budget,

@@ -4,6 +4,7 @@ A backbone is named by a spec: `expert` (rules, no language model), `scripted` (
 `openai:MODEL[@BASE_URL]` (any chat model with an OpenAI-compatible interface).
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
@@ -158,6 +159,10 @@ def load_backbone(spec: str) -> Backbone:
     raise InputError(f"unknown backbone '{spec}'; known: expert, scripted, openai:MODEL[@BASE_URL]")
 
 
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False)
+
+
 _PROMPTS = Environment(
     loader=PackageLoader("roles", "prompts"),
     undefined=StrictUndefined,
@@ -166,6 +171,7 @@ _PROMPTS = Environment(
     autoescape=False,
     keep_trailing_newline=True,
 )
+_PROMPTS.filters["json"] = _json  # Jinja's own escapes quotes for HTML, which reads like broken data
 
 
 def _render(template: str, **variables: Any) -> str:

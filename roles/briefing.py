@@ -58,6 +58,8 @@ class Remaining(Record):
     experiments: int
     minutes: int | None
     """Rounded; None without a time budget."""
+    tokens_per_second: int
+    """Training speed: of the latest training, or assumed before the first."""
     training_tokens: int | None
     """Tokens that one more experiment may train on (rows times tokens times epochs); None without a time budget."""
 

@@ -192,7 +192,9 @@ def situation(*trials: Experiment, incumbent: int = 0, tokens: int | None = None
         "survey": survey(),
         "trials": (untouched(), *trials),
         "incumbent": incumbent,
-        "remaining": Remaining(experiments=3, minutes=None if tokens is None else 40, training_tokens=tokens),
+        "remaining": Remaining(
+            experiments=3, tokens_per_second=400, minutes=None if tokens is None else 40, training_tokens=tokens
+        ),
         "recalled": (),
     }
     return settings | rest

@@ -63,7 +63,7 @@ def test_complaints_and_what_is_left_are_always_shown(role: Role) -> None:
     assert all(complaint in text for complaint in COMPLAINTS)
     assert "3 experiments, about 40 minutes" in text
     assert "90000 tokens" in text
-    assert "3 experiments." in render(role, "minimal")
+    assert "3 experiments, without a time limit" in render(role, "minimal")
 
 
 @pytest.mark.parametrize("role", ROLES)
