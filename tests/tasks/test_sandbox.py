@@ -291,13 +291,15 @@ def test_attack_write_outside(attack: Attack, tmp_path: Path) -> None:
     assert not os.path.lexists(out / "planted")
     (out / "planted").symlink_to(victim)
     before[tmp_path / "agent.py"] = 0
+    # A checkout in /tmp is a folder of the sandbox's own scratch there, which may be written; the host's may not.
+    checkout = [] if CHECKOUT.is_relative_to("/tmp") else [str(CHECKOUT)]
     finished = attack(
         TRIED
         + f"""
     import ctypes
     remount = lambda folder: ctypes.CDLL(None).mount(b"none", folder.encode(), None, 4096 | 32, None) or "done"
     folders = ["/", "/corpus", "/usr", "/usr/lib", "/etc", "/dev", "/proc", "/var", "/home", "/root", {sys.prefix!r}]
-    for folder in [*folders, {sys.base_prefix!r}, {str(tmp_path)!r}, {str(CHECKOUT)!r}]:
+    for folder in [*folders, {sys.base_prefix!r}, {str(tmp_path)!r}, *{checkout!r}]:
         attempt(folder, lambda: open(folder + "/intruder", "w").write("x"))
         attempt("remount " + folder, lambda: {{"done": "done", -1: None}}[remount(folder)])
     for file in ["/script.py", "/corpus/rows.jsonl", "planted", {str(victim)!r}]:
@@ -318,6 +320,7 @@ def test_attack_write_outside(attack: Attack, tmp_path: Path) -> None:
     after[tmp_path / "agent.py"] = 0
     assert after == before
     assert not Path("/tmp/intruder").exists()
+    assert not (CHECKOUT / "intruder").exists()
 
 
 def test_attack_kernel_settings(attack: Attack) -> None:
