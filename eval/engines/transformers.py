@@ -22,7 +22,7 @@ from tasks.failure import FailureKind, StageError
 CANARY = "Name one thing that every adapter changes."
 """An adapter must change the logits of this prompt."""
 BATCH_ROWS = 64
-BATCH_TOKENS = 16_384
+BATCH_TOKENS = 8192
 """Padded prompt tokens plus new tokens of one batch."""
 
 

@@ -217,7 +217,7 @@ def test_the_example_loads_and_says_how_to_run_it() -> None:
 def test_the_example_measures_on_other_rows_than_it_teaches(tmp_path: Path) -> None:
     task = load_task_file(EXAMPLE)
     benchmark = load_benchmark(task, DATA)
-    assert len(benchmark.samples) == 600
+    assert len(benchmark.samples) == 400
     assert not benchmark.splits.shared
     assert len({sample.group for sample in benchmark.of("test")}) == 7
     corpus = read_corpus(materialise(task, DATA, tmp_path))
