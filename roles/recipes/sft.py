@@ -29,7 +29,7 @@ from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_record
 
 STAGE = "train"
-MICRO_BATCH_TOKENS = 4096
+MICRO_BATCH_TOKENS = 2048
 """Padded tokens that go through the model at once; larger batches are accumulated."""
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 SAVE_EVERY = 25
