@@ -15,9 +15,9 @@ from eval.hardware import compute_environment, heavy_work
 from eval.result import EvalResult, Split
 from eval.verdict import Verdict, alpha_share
 from graph.context import RunContext, label
-from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData, TrainingRun
+from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData, TrainingOutcome, TrainingRun
 from roles.recipes import names as methods
-from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingOutcome, TrainingRequest
+from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
 from tasks.child import child_environment, kill_group, log_tail, start_child
 from tasks.failure import Failure, FailureKind, StageError
 from tasks.record import digest, file_digest, read_jsonl, read_record, write_jsonl, write_record

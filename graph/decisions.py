@@ -3,6 +3,7 @@
 A decision is kept beside the experiment it belongs to, so a resumed run does not ask again.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,7 +117,7 @@ def decide_diagnosis(
         **_situation(context, survey, experiments, incumbent, question),
         experiment=experiment,
         parent_feedback=parent.feedback,
-        wrong=tuple([item for item in items.values() if item.score < 1][:WRONG_SHOWN]),
+        wrong=spread([item for item in items.values() if item.score < 1]),
         fixed=sum(item.score > old.score for item, old in common),
         broken=sum(item.score < old.score for item, old in common),
     )
@@ -124,6 +125,15 @@ def decide_diagnosis(
     return _decide(
         context, experiment.number, path, "diagnostician", briefing, Diagnosis, (), lambda d: _check_quotes(d, briefing)
     )
+
+
+def spread(items: list[ItemResult]) -> tuple[ItemResult, ...]:
+    """Some items, from as many groups as there are."""
+    groups: dict[str, list[ItemResult]] = {}
+    for item in items:
+        groups.setdefault(item.group, []).append(item)
+    turns = itertools.zip_longest(*groups.values())
+    return tuple([item for turn in turns for item in turn if item is not None][:WRONG_SHOWN])
 
 
 def _decide(

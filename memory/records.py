@@ -77,13 +77,9 @@ class TrainingData(Record):
     seconds: float = 0.0
 
 
-class TrainingRun(Record):
-    """One training with one seed."""
+class TrainingOutcome(Record):
+    """What a training process knows at its end."""
 
-    adapter: str
-    """Folder of the adapter, relative to the run directory."""
-    adapter_hash: str
-    seed: int
     steps: int
     first_loss: float
     """Mean over the first tenth of the steps."""
@@ -92,6 +88,15 @@ class TrainingRun(Record):
     tokens_per_second: float
     peak_memory_gib: float
     seconds: float
+
+
+class TrainingRun(TrainingOutcome):
+    """One training with one seed: the outcome, and where the adapter lies."""
+
+    adapter: str
+    """Folder of the adapter, relative to the run directory."""
+    adapter_hash: str
+    seed: int
 
 
 class Finding(Record):

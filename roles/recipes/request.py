@@ -32,16 +32,3 @@ class LossPoint(Record):
     learning_rate: float
     seconds: float
     """Since the training process started to train."""
-
-
-class TrainingOutcome(Record):
-    """What the process knows at the end; the caller adds paths and hashes."""
-
-    steps: int
-    first_loss: float
-    """Mean over the first tenth of the steps."""
-    final_loss: float
-    """Mean over the last tenth of the steps."""
-    tokens_per_second: float
-    peak_memory_gib: float
-    seconds: float

@@ -23,7 +23,8 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from eval.render import training_ids
-from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingOutcome, TrainingRequest
+from memory.records import TrainingOutcome
+from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
 from tasks.child import end_with_parent
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_record

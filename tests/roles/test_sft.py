@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from eval.adapter import adapter_hash
-from memory.records import TrainingConfig
-from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingOutcome, TrainingRequest
+from memory.records import TrainingConfig, TrainingOutcome
+from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
 from tasks.child import child_environment, start_child
 from tasks.failure import Failure, FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_jsonl, write_record
