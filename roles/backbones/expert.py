@@ -148,7 +148,9 @@ def _possible(move: str, parent: Experiment, briefing: PlannerBriefing) -> bool:
         formats = format_steps(briefing.survey)
         wanted = {name for name, step in formats.items() if move == "all sources" or in_task_format(step)}
         return bool(wanted) and (parent.recipe is None or wanted != set(parent.recipe.sources))
-    return parent.data is not None and (move != "half the rows" or parent.data.rows > 100)
+    if move == "half the rows":
+        return parent.data is not None and parent.data.rows > 100
+    return parent.data is not None and _affordable(move, parent, briefing)
 
 
 def _affordable(move: str, parent: Experiment, briefing: PlannerBriefing) -> bool:
@@ -156,7 +158,7 @@ def _affordable(move: str, parent: Experiment, briefing: PlannerBriefing) -> boo
     affordable = briefing.remaining.training_tokens
     if affordable is None or parent.data is None or parent.config is None:
         return True
-    epochs = parent.config.epochs * TRAINING_MOVES[move].get("epochs", 1.0)
+    epochs = parent.config.epochs * TRAINING_MOVES.get(move, {}).get("epochs", 1.0)
     return parent.data.tokens * epochs <= affordable * TOLERANCE
 
 

@@ -361,3 +361,13 @@ def test_small_models_learn_at_higher_rates(gib: float, rate: float) -> None:
     briefing = s.trainer()
     survey = briefing.survey.model_copy(update={"model_gib": gib})
     assert configuration(briefing.model_copy(update={"survey": survey})).learning_rate == rate
+
+
+def test_other_rows_are_taken_only_when_as_many_can_be_afforded() -> None:
+    """Otherwise fewer rows would be a second thing that changes."""
+    tried = [s.trial(k, s.plan(parent=1, training=move)) for k, move in enumerate(TRAINING_MOVES, start=2)]
+    first = s.trial(1, cause="weak knowledge", recipe=s.FULL_RECIPE)
+    enough = plan(s.planner(first, *tried, incumbent=1, tokens=20_000))
+    short = plan(s.planner(first, *tried, incumbent=1, tokens=2_000))
+    assert move(enough) == "other rows"
+    assert move(short) != "other rows"
