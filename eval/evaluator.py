@@ -16,6 +16,7 @@ stopped, in the same batches.
 import argparse
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,11 @@ class Evaluator:
         Returns:
             Rows removed by reason, rounded up to tens: an exact count would tell of the sealed split.
         """
-        guard = Decontaminator(self._benchmark.samples.values())
         removed: dict[str, int] = {}
         clean: list[dict[str, Any]] = []
         for row in read_jsonl(Path(rows)):
-            reason = guard.leak(Content(question=row["content"], answer=row["answer"], options=tuple(row["options"])))
+            content = Content(question=row["content"], answer=row["answer"], options=tuple(row["options"]))
+            reason = self._guard.leak(content)
             if reason is None:
                 clean.append(row)
             else:
@@ -143,6 +144,11 @@ class Evaluator:
         if self._loaded is None:
             self._loaded = load_benchmark(self._task, self._data_root)
         return self._loaded
+
+    @cached_property
+    def _guard(self) -> Decontaminator:
+        """The index over the benchmark; every recipe of the run passes it."""
+        return Decontaminator(self._benchmark.samples.values())
 
     @property
     def _sealed(self) -> Path:

@@ -7,6 +7,7 @@ from eval.engine import Checkpoint
 from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware
 from eval.service import Service
+from eval.verdict import alpha_share, detectable_effect
 from graph.budget import Budget
 from graph.config import RunConfig
 from graph.progress import Terminal
@@ -39,6 +40,11 @@ class RunContext:
     def corpus(self) -> Path:
         """The materialised training-only corpus."""
         return Path(self.description.corpus)
+
+    @property
+    def detectable_effect(self) -> float:
+        """The difference on selection that one decision of this run finds with 80 % power."""
+        return detectable_effect(self.description.selection, alpha_share(self.config.max_experiments))
 
     @property
     def cache(self) -> Path:

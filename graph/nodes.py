@@ -5,7 +5,7 @@ import statistics
 
 from langgraph.runtime import Runtime
 
-from eval.verdict import Verdict, alpha_share, detectable_effect
+from eval.verdict import Verdict
 from graph import actions, decisions
 from graph.context import RunContext
 from graph.delivery import deliver as write_delivery
@@ -14,7 +14,7 @@ from graph.state import State
 from memory.records import Experiment
 from roles.briefing import Survey, TaskCard
 from tasks import scoring
-from tasks.corpus import read_corpus
+from tasks.corpus import Corpus, read_corpus
 from tasks.failure import StageError
 from tasks.record import read_jsonl
 from tasks.template import fields
@@ -51,24 +51,24 @@ def make_survey(context: RunContext) -> Survey:
         test=description.test,
         shared=description.shared,
     )
-    effect = detectable_effect(description.selection, alpha_share(context.config.max_experiments))
+    corpus = read_corpus(context.corpus)
     return Survey(
         task=card,
-        corpus=read_corpus(context.corpus),
-        row_tokens=_row_tokens(context),
+        corpus=corpus,
+        row_tokens=_row_tokens(context, corpus),
         hardware=context.hardware,
         model=context.config.model,
         model_gib=round(sum(file.stat().st_size for file in context.model.glob("*.safetensors")) / 2**30, 2),
-        detectable_effect=round(effect, 3),
+        detectable_effect=round(context.detectable_effect, 3),
         max_train_rows=context.config.max_train_rows,
         remembered=context.memory.count() if context.memory else 0,
     )
 
 
-def _row_tokens(context: RunContext) -> dict[str, int]:
+def _row_tokens(context: RunContext, corpus: Corpus) -> dict[str, int]:
     """Median tokens of the values of a raw row, over the first rows of each source."""
     medians: dict[str, int] = {}
-    for source in read_corpus(context.corpus).sources:
+    for source in corpus.sources:
         rows = itertools.islice(read_jsonl(context.corpus / f"{source.name}.jsonl"), COUNTED)
         texts = [" ".join(str(value) for value in row.values()) for row in rows]
         medians[source.name] = int(statistics.median(context.engine.call("count_tokens", texts=texts)))

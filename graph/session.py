@@ -21,7 +21,6 @@ from eval.engines import names as engine_names
 from eval.evaluator_client import Evaluator
 from eval.hardware import Hardware, compute_environment, survey_hardware, versions
 from eval.service import Service
-from eval.verdict import alpha_share, detectable_effect
 from graph.budget import Budget
 from graph.build import build_graph
 from graph.calibration import assumed_speed, remember_speed
@@ -243,8 +242,7 @@ def _introduce(context: RunContext) -> None:
     say(f"task {d.task.name}: " + ", ".join(f"{s.name} {s.rows} rows" for s in corpus.sources))
     shared = " (feedback and selection are the same rows: verdicts are weaker)" if d.shared else ""
     say(f"benchmark: feedback {d.feedback}, selection {d.selection}, sealed test {d.test}{shared}")
-    effect = detectable_effect(d.selection, alpha_share(config.max_experiments))
-    say(f"detectable effect of one decision: {effect:.3f} ({d.task.metric.name}, 80 % power)")
+    say(f"detectable effect of one decision: {context.detectable_effect:.3f} ({d.task.metric.name}, 80 % power)")
     minutes = f"{config.budget_seconds / 60:.0f} min, " if config.budget_seconds else ""
     say(f"budget: {minutes}{config.max_experiments} experiments, {config.max_train_rows} rows each; seed {config.seed}")
     complaint = sandbox.available()
