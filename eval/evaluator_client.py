@@ -26,6 +26,8 @@ class Description(Record):
     benchmark_hash: str
     corpus: str
     """Folder of the materialised training-only corpus."""
+    options: int | None = None
+    """Options that every item offers to choose from; None for free answers, or when their number varies."""
 
 
 class TestResult(Record):
@@ -84,9 +86,9 @@ class Evaluator:
         """The verdict between two evaluated labels on selection."""
         return Verdict.model_validate(self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed))
 
-    def decontaminate(self, rows: Path, kept: Path) -> dict[str, int]:
-        """Copy the rows that leak no benchmark item; returns rounded counts of the others by reason."""
-        return dict(self._call("decontaminate", rows=str(rows), kept=str(kept)))
+    def decontaminate(self, rows: Path, kept: Path) -> int:
+        """Copy the rows that leak no benchmark item; returns how many of the others there are at most, in tens."""
+        return int(self._call("decontaminate", rows=str(rows), kept=str(kept)))
 
     def test(
         self, run: str, baseline: Checkpoint, best: Checkpoint | None, engine: Path, seed: int, progress: Progress

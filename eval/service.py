@@ -7,9 +7,7 @@ methods must be idempotent.
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 import traceback
@@ -18,6 +16,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
+from eval.socket_folder import SocketFolder
 from tasks.child import child_environment, end_with_parent, kill_group, log_tail, start_child
 from tasks.failure import Failure, FailureKind, InputError, StageError
 
@@ -25,6 +24,10 @@ Progress = Callable[[int, int], None]
 Method = Callable[..., Any]
 RESTARTS = 2
 """Times that one call may find its process dead and start it again."""
+
+
+def _unheard(seconds: float) -> None:
+    """Nobody wants to know."""
 
 
 class Service:
@@ -48,13 +51,15 @@ class Service:
         """
         self.name = name
         self.log = log
+        self.waited: Callable[[float], None] = _unheard
+        """Told how many seconds a call has waited for the process to start."""
         self._module = module
         self._arguments = list(arguments)
         self._start_timeout = start_timeout
-        self._folder = Path(tempfile.mkdtemp(prefix="ft-dojo-"))
+        self._folder = SocketFolder()
         # Its temporary files go with it, also after a kill.
-        self._environment = {**(environment or child_environment()), "TMPDIR": str(self._folder)}
-        self.socket = self._folder / "socket"
+        self._environment = {**(environment or child_environment()), "TMPDIR": str(self._folder.path)}
+        self.socket = self._folder.path / "socket"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -82,7 +87,7 @@ class Service:
                     self._module,
                     [*self._arguments, "--socket", self.socket],
                     log=log,
-                    cwd=self._folder,
+                    cwd=self._folder.path,
                     environment=self._environment,
                 )
 
@@ -107,15 +112,20 @@ class Service:
             if self._process:
                 kill_group(self._process)
                 self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def _connect(self) -> Connection:
         self.start()
-        deadline = time.monotonic() + self._start_timeout
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        waiting = False
+        while time.monotonic() < began + self._start_timeout:
             try:
-                return Client(str(self.socket), family="AF_UNIX")
+                connection = Client(str(self.socket), family="AF_UNIX")
+                if waiting:
+                    self.waited(time.monotonic() - began)
+                return connection
             except (FileNotFoundError, ConnectionRefusedError):
+                waiting = True
                 process = self._process
                 if process and process.poll() is not None and process.returncode > 0:
                     raise self._gone(f"ended with exit code {process.returncode}") from None

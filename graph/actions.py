@@ -5,23 +5,38 @@ idempotent: its output is kept under the hash of its inputs, and a second call r
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from eval.adapter import adapter_hash
 from eval.evaluator_client import TestResult
 from eval.hardware import compute_environment, heavy_work
-from eval.result import EvalResult, Split
+from eval.result import EvalResult, ItemResult, Split
 from eval.verdict import Verdict, alpha_share
 from graph.context import RunContext, label
-from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData, TrainingOutcome, TrainingRun
+from memory.records import (
+    DataRecipe,
+    Evidence,
+    Experiment,
+    Flow,
+    TrainingConfig,
+    TrainingData,
+    TrainingOutcome,
+    TrainingRun,
+)
+from roles import evidence
+from roles.briefing import Survey
+from roles.evidence.case import Case, TrainedRow
 from roles.recipes import names as methods
-from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
+from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest, read_losses
 from tasks.child import child_environment, kill_group, log_tail, start_child
+from tasks.corpus import read_corpus
 from tasks.failure import Failure, FailureKind, StageError
-from tasks.record import digest, file_digest, read_jsonl, read_record, write_jsonl, write_record
+from tasks.record import Record, digest, file_digest, read_jsonl, read_record, write_jsonl, write_record
 
+LEAKS = "leaks, and others to make tens"
+"""The reason for which decontamination removes rows."""
 ENGINE_RESTARTS = 2
 TRAINING_STARTS = 3
 """Times that a training killed from outside is started again; it goes on from its own checkpoint."""
@@ -37,6 +52,9 @@ def row_limit(context: RunContext) -> int:
 def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_length: int) -> TrainingData:
     """Apply a recipe, the gate and decontamination; writes `data.jsonl` and `provenance.jsonl`.
 
+    Leaks are taken out in tens, at least ten rows: others make up the number. Else a role could tell from the rows that
+    are left whether a row that it made is an item of the sealed test.
+
     Raises:
         StageError: the recipe cannot be carried out or leaves no rows.
     """
@@ -48,19 +66,30 @@ def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_lengt
         started = time.monotonic()
         prepared = context.pipeline.apply(recipe, max_length, folder / "script")
         clean = folder / "clean.jsonl"
-        leaks = context.evaluator.decontaminate(Path(prepared.path), clean)
-        rows = list(read_jsonl(clean))
+        at_most = context.evaluator.decontaminate(Path(prepared.path), clean)
+        rows = _drawn(context, list(read_jsonl(clean)), max(0, prepared.rows - at_most))
         clean.unlink()
+        leaks = {LEAKS: prepared.rows - len(rows)}
         removed = {**prepared.removed, **leaks}
+        flow = [*prepared.flow, Flow(step="decontamination", rows=len(rows), removed=leaks)]
         if len(rows) > context.config.max_train_rows:
-            removed["over --max-train-rows"] = len(rows) - context.config.max_train_rows
-            kept = sorted(rows, key=lambda row: digest([row["source"], row["row"], row["prompt"]]))
-            rows = kept[: context.config.max_train_rows]
+            over = {"over --max-train-rows": len(rows) - context.config.max_train_rows}
+            removed |= over
+            flow.append(Flow(step="limit", rows=context.config.max_train_rows, removed=over))
+            rows = _drawn(context, rows, context.config.max_train_rows)
         if not rows:
             raise StageError("prepare_data", FailureKind.DATA, f"no rows are left to train on; removed: {removed}")
-        return _write_rows(context, number, rows, removed, time.monotonic() - started)
+        data = _write_rows(context, number, rows, removed, time.monotonic() - started)
+        return data.model_copy(update={"flow": tuple(flow), "row_limit": max_length})
 
     return run.once("prepare_data", number, folder / "data.json", inputs, TrainingData, produce)
+
+
+def _drawn(context: RunContext, rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """So many of the rows, in their order, by a hash that nobody but the evaluator and this process can compute."""
+    key = context.description.benchmark_hash
+    order = sorted(range(len(rows)), key=lambda i: digest([key, rows[i]["source"], rows[i]["row"], rows[i]["prompt"]]))
+    return [rows[i] for i in sorted(order[:number])]
 
 
 def _write_rows(
@@ -68,7 +97,10 @@ def _write_rows(
 ) -> TrainingData:
     folder = context.run.experiment(number)
     learned = [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows]
-    origins = [{"source": row["source"], "row": row["row"], "hash": digest(row)} for row in rows]
+    origins = [
+        {**{name: row[name] for name in ("source", "row", "options", "content", "task_format")}, "hash": digest(row)}
+        for row in rows
+    ]
     write_jsonl(folder / "data.jsonl", learned)
     write_jsonl(folder / "provenance.jsonl", origins)
     tokens = sorted(int(str(row["tokens"])) for row in rows)
@@ -170,6 +202,7 @@ def _watch_training(context: RunContext, number: int, request: TrainingRequest, 
             point = _last_loss(folder / LOSSES)
             if point:
                 bar(point.step, point.steps)
+                context.terminal.loss(point.step, point.loss)
         return process.returncode
     finally:
         kill_group(process)
@@ -207,6 +240,66 @@ def evaluate(
 
     inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash]
     return context.run.once("evaluate", number, path, inputs, EvalResult, produce)
+
+
+class GatheredEvidence(Record):
+    """What `evidence.json` holds."""
+
+    evidence: tuple[Evidence, ...]
+
+
+def gather_evidence(
+    context: RunContext, survey: Survey, experiment: Experiment, parent: Experiment
+) -> GatheredEvidence:
+    """The computed facts about an experiment, from `roles/evidence/`."""
+    folder = context.run.experiment(experiment.number)
+
+    def produce() -> GatheredEvidence:
+        case = Case(
+            survey=survey,
+            experiment=experiment,
+            parent=parent,
+            items=tuple(feedback_items(context, experiment).values()),
+            parent_items=tuple(feedback_items(context, parent).values()),
+            rows=tuple(_trained_rows(context, experiment)),
+            losses=tuple(read_losses(folder / LOSSES)),
+        )
+        return GatheredEvidence(evidence=evidence.gather(case))
+
+    inputs = [experiment, parent.number]
+    return context.run.once("evidence", experiment.number, folder / "evidence.json", inputs, GatheredEvidence, produce)
+
+
+def feedback_items(context: RunContext, experiment: Experiment) -> dict[str, ItemResult]:
+    """The feedback items as an experiment answered them, by id; none when it was not evaluated."""
+    path = context.run.experiment(experiment.number) / "feedback.jsonl"
+    if experiment.feedback is None or not path.exists():
+        return {}
+    return {row["id"]: ItemResult.model_validate(row) for row in read_jsonl(path)}
+
+
+def _trained_rows(context: RunContext, experiment: Experiment) -> Iterator[TrainedRow]:
+    """The rows of an experiment with what they were made from."""
+    if experiment.data is None:
+        return
+    path = context.run.path / experiment.data.path
+    raw: dict[str, list[dict[str, Any]]] = {
+        source.name: list(read_jsonl(context.corpus / f"{source.name}.jsonl"))
+        for source in read_corpus(context.corpus).sources
+        if source.name in experiment.data.rows_by_source
+    }
+    for row, origin in zip(read_jsonl(path), read_jsonl(path.with_name("provenance.jsonl")), strict=True):
+        fields = raw.get(origin["source"], [])
+        yield TrainedRow(
+            prompt=row["prompt"],
+            answer=row["answer"],
+            options=tuple(origin["options"]),
+            content=origin["content"],
+            task_format=origin["task_format"],
+            source=origin["source"],
+            row=origin["row"],
+            raw=fields[origin["row"] - 1] if 0 < origin["row"] <= len(fields) else {},
+        )
 
 
 def judge(context: RunContext, number: int, incumbent: int, share: float | None = None) -> Verdict:

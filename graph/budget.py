@@ -12,10 +12,16 @@ from memory.records import Experiment
 from roles.briefing import Remaining
 from tasks.record import Record, read_record, write_record
 
+CLOCK = "clock.json"
+"""The ledger's name in the run directory."""
 DELIVERY_SECONDS = 20.0
 """Set aside for model card, report and the like."""
+MERGE_SECONDS = 40.0
+"""Set aside for the merged model, where one is asked for."""
 OVERHEAD_SECONDS = 30.0
 """Start of a training process, data steps and decisions of one experiment."""
+ENDING_SAVES = 0.4
+"""Of an evaluation whose answers all run into the token limit, what answers that end by themselves would save."""
 SLOWER = 1.3
 """Allowance for a test that takes longer than the evaluations before it suggest."""
 
@@ -26,22 +32,30 @@ class Clock(Record):
     used: float
 
 
+def used_before(path: Path) -> float:
+    """Seconds that the ledger `path` holds; none without one."""
+    return read_record(path, Clock).used if path.exists() else 0.0
+
+
 class Budget:
     """The limits of one run and what is left of them."""
 
-    def __init__(self, config: RunConfig, path: Path, test_items: int, other_items: int) -> None:
+    def __init__(
+        self, config: RunConfig, path: Path, test_items: int, other_items: int, started: float | None = None
+    ) -> None:
         """
         Args:
             path: `clock.json` of the run.
             test_items: items of the sealed split, answered twice at the end.
             other_items: feedback and selection items, answered by every experiment.
+            started: when this session began, by `time.monotonic`; now, if it is not given.
         """
         self._config = config
         self._path = path
         self._test_items = test_items
         self._other_items = other_items
-        self._before = read_record(path, Clock).used if path.exists() else 0.0
-        self._started = time.monotonic()
+        self._before = used_before(path)
+        self._started = time.monotonic() if started is None else started
 
     @property
     def used(self) -> float:
@@ -53,18 +67,20 @@ class Budget:
         write_record(self._path, Clock(used=round(self.used, 1)))
 
     def evaluation_seconds(self, experiments: list[Experiment]) -> float:
-        """Expected seconds of one experiment's evaluation, by the slowest so far."""
-        seconds = [
-            (e.feedback.seconds if e.feedback else 0.0) + (e.selection.seconds if e.selection else 0.0)
-            for e in experiments
-            if e.selection and e.selection.generated
-        ]
-        return max(seconds, default=0.0)
+        """Expected seconds of one experiment's evaluation: the slowest of a trained model so far.
+
+        Before there is one, the untouched model's, less what a trained one saves by ending its answers.
+        """
+        trained = max((_seconds(e) for e in experiments if e.number > 0), default=0.0)
+        if trained:
+            return trained
+        return max((_seconds(e) * (1 - ENDING_SAVES * _cut(e)) for e in experiments), default=0.0)
 
     def reserve(self, experiments: list[Experiment]) -> float:
-        """Seconds set aside for `test` and `deliver`."""
-        an_item = self.evaluation_seconds(experiments) / max(self._other_items, 1)
-        return 2 * self._test_items * an_item * SLOWER + DELIVERY_SECONDS
+        """Seconds set aside for `test`, of the untouched and of the best model, and for `deliver`."""
+        both = self.evaluation_seconds(experiments) + max((_seconds(e) for e in experiments), default=0.0)
+        delivery = DELIVERY_SECONDS + (MERGE_SECONDS if self._config.merge else 0.0)
+        return self._test_items * both / max(self._other_items, 1) * SLOWER + delivery
 
     def seconds_left(self, experiments: list[Experiment]) -> float | None:
         """Seconds that experiments may still take; None without a time limit."""
@@ -79,30 +95,38 @@ class Budget:
             return False
         return left is None or left > self._overhead(experiments) * 1.25
 
-    def training_seconds(self, experiments: list[Experiment]) -> float | None:
+    def training_seconds(self, experiments: list[Experiment], share: float | None = None) -> float | None:
         """Seconds that the next training may take: its share of what is left; None without a time limit.
 
-        A first experiment leaves time for a second one. Later ones share with as many as fit that are no shorter than
-        the latest one.
+        Args:
+            share: of the time left, as the plan asks; None shares it evenly among the experiments that are left.
         """
         left = self.seconds_left(experiments)
         if left is None:
             return None
-        tried = [experiment.seconds for experiment in experiments if experiment.training]
-        fitting = int(left / max(tried[-1], 1.0)) if tried else 2
-        share = left / max(1, min(fitting, self._experiments_left(experiments)))
-        return max(0.0, share - self._overhead(experiments)) / self._config.replicates
+        part = left * (share or 1 / max(1, self._experiments_left(experiments)))
+        return max(0.0, part - self._overhead(experiments)) / self._config.replicates
 
-    def remaining(self, experiments: list[Experiment]) -> Remaining:
-        """What is left, rounded, as roles are told."""
-        left, training = self.seconds_left(experiments), self.training_seconds(experiments)
+    def remaining(self, experiments: list[Experiment], share: float | None = None) -> Remaining:
+        """What is left, rounded, as roles are told.
+
+        Args:
+            share: of the time left that the plan gives to its experiment.
+        """
+        left = self.seconds_left(experiments)
         rates = [e.training.tokens_per_second for e in experiments if e.training]
         rate = rates[-1] if rates else self._config.tokens_per_second
+
+        def tokens(part: float | None) -> int | None:
+            seconds = self.training_seconds(experiments, part)
+            return None if seconds is None else int(float(f"{seconds * rate:.2g}"))
+
         return Remaining(
             experiments=self._experiments_left(experiments),
             tokens_per_second=int(float(f"{rate:.1g}")),
             minutes=None if left is None else round(left / 60),
-            training_tokens=None if training is None else int(float(f"{training * rate:.1g}")),
+            training_tokens=tokens(share),
+            most_tokens=tokens(1.0),
         )
 
     def _experiments_left(self, experiments: list[Experiment]) -> int:
@@ -110,3 +134,14 @@ class Budget:
 
     def _overhead(self, experiments: list[Experiment]) -> float:
         return self.evaluation_seconds(experiments) * self._config.replicates + OVERHEAD_SECONDS
+
+
+def _seconds(experiment: Experiment) -> float:
+    """Seconds of an evaluation; 0 where completions came from the cache or there was none."""
+    if experiment.selection is None or not experiment.selection.generated:
+        return 0.0
+    return experiment.selection.seconds + (experiment.feedback.seconds if experiment.feedback else 0.0)
+
+
+def _cut(experiment: Experiment) -> float:
+    return experiment.selection.truncated if experiment.selection else 0.0

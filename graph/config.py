@@ -27,7 +27,7 @@ class Profile(Record):
 
 PROFILES = {
     "embedded": Profile(
-        name="embedded", model=SMOLLM2, budget_seconds=20 * 60, max_experiments=3, max_train_rows=1000,
+        name="embedded", model=SMOLLM2, budget_seconds=20 * 60, max_experiments=3, max_train_rows=2000,
         tokens_per_second=400,
     ),
     "gpu": Profile(
@@ -63,6 +63,8 @@ class RunConfig(Record):
     engine: str
     cache_dir: str
     unsafe_scripts: bool = False
+    merge: bool = False
+    """Deliver the merged model beside the adapter."""
     dry_run: bool = False
     tokens_per_second: float
     """Training speed that plans are sized with: measured once on this machine, rounded, fixed for the run."""

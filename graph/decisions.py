@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.result import ItemResult
+from graph import actions
 from graph.context import RunContext
+from graph.recollection import recollect
 from memory.recall import data_question, diagnostician_question, planner_question, trainer_question
 from memory.records import DataRecipe, Diagnosis, Experiment, Plan, TrainingConfig, TrainingData
 from roles.backbone import Check, Exchange, Question, Role, consult
@@ -17,19 +19,16 @@ from roles.briefing import (
     DataBriefing,
     DiagnosticianBriefing,
     PlannerBriefing,
-    Recollection,
     Situation,
     Survey,
     TrainerBriefing,
 )
 from roles.data_steps import describe_steps, load_step
 from roles.recipes import names as methods
-from tasks.failure import StageError
-from tasks.record import Record, read_jsonl
+from tasks.failure import FailureKind, StageError
+from tasks.record import Record
 
 D = TypeVar("D", bound=Record)
-RECALLED = 5
-"""Experiments of other runs that a role is told of."""
 WRONG_SHOWN = 8
 """Wrong feedback items that the diagnostician sees."""
 
@@ -40,7 +39,9 @@ def decide_plan(context: RunContext, survey: Survey, experiments: list[Experimen
     card = survey.task
     question = planner_question(task=card.name, domain=card.domain, model=survey.model, description=card.description)
     briefing = PlannerBriefing(
-        **_situation(context, survey, experiments, incumbent, question), diagnosis=experiments[-1].diagnosis
+        **_situation(context, survey, experiments, incumbent, question),
+        diagnosis=experiments[-1].diagnosis,
+        evidence=experiments[-1].evidence,
     )
     path = context.run.experiment(number) / "plan.json"
     return _decide(context, number, path, "planner", briefing, Plan, (), lambda plan: _check_plan(plan, experiments))
@@ -61,10 +62,11 @@ def decide_recipe(
     card, sources = survey.task, [source.description for source in survey.corpus.sources]
     question = data_question(task=card.name, domain=card.domain, sources=sources, strategy=plan.data_strategy)
     briefing = DataBriefing(
-        **_situation(context, survey, experiments, incumbent, question),
+        **_situation(context, survey, experiments, incumbent, question, plan),
         plan=plan,
         parent_recipe=parent.recipe,
         diagnosis=parent.diagnosis,
+        evidence=parent.evidence,
         steps=tuple(describe_steps()),
     )
     path = context.run.experiment(number) / _attempt("recipe", complaints)
@@ -81,19 +83,28 @@ def decide_config(
     data: TrainingData,
     complaints: Sequence[str],
 ) -> TrainingConfig:
-    """The parent's configuration when the plan keeps it, else the trainer's."""
+    """The parent's configuration when the plan keeps it, else the trainer's.
+
+    Raises:
+        StageError: CONFIG, when a changed recipe left the rows of an earlier experiment, so that keeping the
+            configuration would repeat it; the trainer is then asked.
+    """
     number, parent = len(experiments), experiments[plan.parent]
     if plan.factor == "data" and parent.config and not complaints:
-        return parent.config.model_copy(update={"max_length": max(parent.config.max_length, data.tokens_max)})
+        kept = parent.config.model_copy(update={"max_length": max(parent.config.max_length, data.tokens_max)})
+        if refused := _check_config(kept, recipe, data, experiments):
+            raise StageError("train", FailureKind.CONFIG, refused)
+        return kept
     question = trainer_question(
         task=survey.task.name, model=survey.model, method="sft", strategy=plan.training_strategy
     )
     briefing = TrainerBriefing(
-        **_situation(context, survey, experiments, incumbent, question),
+        **_situation(context, survey, experiments, incumbent, question, plan),
         plan=plan,
         data=data,
         parent_config=parent.config,
         diagnosis=parent.diagnosis,
+        evidence=parent.evidence,
         methods=tuple(methods()),
     )
 
@@ -109,13 +120,14 @@ def decide_diagnosis(
 ) -> Diagnosis:
     """Ask the diagnostician why an experiment came out as it did; it alone sees feedback items."""
     parent = experiments[experiment.plan.parent] if experiment.plan else experiments[0]
-    items, before = _feedback(context, experiment), _feedback(context, parent)
+    items, before = actions.feedback_items(context, experiment), actions.feedback_items(context, parent)
     common = [(item, before[id_]) for id_, item in items.items() if id_ in before]
     symptoms = experiment.failure.message if experiment.failure else _symptoms(experiment)
     question = diagnostician_question(task=survey.task.name, domain=survey.task.domain, symptoms=symptoms)
     briefing = DiagnosticianBriefing(
         **_situation(context, survey, experiments, incumbent, question),
         experiment=experiment,
+        evidence=experiment.evidence,
         parent_feedback=parent.feedback,
         wrong=spread([item for item in items.values() if item.score < 1]),
         fixed=sum(item.score > old.score for item, old in common),
@@ -160,48 +172,22 @@ def _attempt(name: str, complaints: Sequence[str]) -> str:
 
 
 def _situation(
-    context: RunContext, survey: Survey, experiments: list[Experiment], incumbent: int, question: str
+    context: RunContext,
+    survey: Survey,
+    experiments: list[Experiment],
+    incumbent: int,
+    question: str,
+    plan: Plan | None = None,
 ) -> dict[str, Any]:
     """The fields of `Situation` as keyword arguments."""
+    share = plan.budget_share if plan else None
     return {
         "survey": survey,
         "trials": tuple(experiments),
         "incumbent": incumbent,
-        "remaining": context.budget.remaining(experiments),
-        "recalled": _recall(context, question),
+        "remaining": context.budget.remaining(experiments, share),
+        "recalled": recollect(context, question, plan.memory_ids if plan else ()),
     }
-
-
-def _recall(context: RunContext, question: str) -> tuple[Recollection, ...]:
-    if context.memory is None:
-        return ()
-    others_only = context.run.name if context.config.memory == "on" else None
-    found = context.memory.recall(
-        question, domain=context.description.task.domain, exclude_run=others_only, limit=2 * RECALLED
-    )
-    tried = [one for one in found if one.experiment.number > 0][:RECALLED]  # the untouched model teaches nothing
-    return tuple(
-        Recollection(id=one.id, similarity=round(one.similarity, 2), summary=summarise(one.experiment)) for one in tried
-    )
-
-
-def summarise(experiment: Experiment) -> str:
-    """One line about an experiment of another run."""
-    parts = [f"{experiment.task} with {experiment.model}"]
-    if experiment.plan:
-        parts.append(
-            f"{experiment.plan.hypothesis} ({experiment.plan.data_strategy} / {experiment.plan.training_strategy})"
-        )
-    if experiment.config:
-        parts.append(f"learning rate {experiment.config.learning_rate:g}, {experiment.config.epochs:g} epochs")
-    if experiment.selection:
-        parts.append(f"selection {experiment.selection.score} ± {experiment.selection.standard_error}")
-    if experiment.verdict:
-        v = experiment.verdict
-        parts.append(f"{v.outcome}, effect {v.effect} ({v.low} to {v.high})")
-    if experiment.failure:
-        parts.append(f"failed: {experiment.failure.kind} in {experiment.failure.stage}")
-    return "; ".join(parts)
 
 
 def _symptoms(experiment: Experiment) -> str:
@@ -211,13 +197,6 @@ def _symptoms(experiment: Experiment) -> str:
         f"unparsed {experiment.feedback.unparsed}, loss {experiment.training.first_loss} to "
         f"{experiment.training.final_loss}, feedback {experiment.feedback.score}"
     )
-
-
-def _feedback(context: RunContext, experiment: Experiment) -> dict[str, ItemResult]:
-    path = context.run.experiment(experiment.number) / "feedback.jsonl"
-    if not path.exists():
-        return {}
-    return {row["id"]: ItemResult.model_validate(row) for row in read_jsonl(path)}
 
 
 def _check_plan(plan: Plan, experiments: list[Experiment]) -> str | None:

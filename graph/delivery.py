@@ -1,35 +1,29 @@
-"""What a run leaves for the engineer who deploys it: adapter, model card, lineage, and a script that makes it again."""
+"""What a run leaves for the engineer who deploys it: adapter, merged model, rows, model card, lineage, and a script
+that makes the adapter again.
+"""
 
+import json
 import shutil
 from pathlib import Path
-from typing import Literal
 
-from eval.base_model import SMOLLM2, SMOLLM2_NOTE
+import yaml
+
+from eval.adapter import CONFIG
+from eval.base_identity import BaseIdentity, copy_tokenizer
 from eval.evaluator_client import TestResult
-from eval.hardware import versions
-from graph.config import RunConfig
+from eval.hardware import compute_environment, heavy_work
 from graph.context import RunContext
+from graph.lineage import trace
+from graph.model_card import Story, model_card
 from graph.templates import render
-from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData, TrainingRun
+from memory.records import Experiment
 from roles.briefing import Survey
-from tasks.record import Record, write_record, write_text
+from tasks.child import child_environment, kill_group, log_tail, start_child
+from tasks.record import write_record, write_text
 
-
-class Lineage(Record):
-    """How the delivered adapter came about; `python -m graph.reproduce` makes it again from this."""
-
-    version: Literal[1] = 1
-    run_config: RunConfig
-    experiment: int
-    benchmark_hash: str
-    corpus_hash: str
-    recipe: DataRecipe
-    data: TrainingData
-    config: TrainingConfig
-    training: TrainingRun
-    ancestors: tuple[int, ...]
-    """Experiments whose decisions this one builds on, the nearest first."""
-    versions: dict[str, str]
+TASK_FILE = "task.yaml"
+HUB_CARD = "README.md"
+"""The name under which hubs look for a model card."""
 
 
 def deliver(
@@ -39,54 +33,74 @@ def deliver(
     folder = context.run.file("deliver")
     folder.mkdir(exist_ok=True)
     best = experiments[number]
-    lineage = _lineage(context, survey, experiments, best)
-    if lineage and best.training:
-        _copy(context.run.path / best.training.adapter, folder / "adapter")
+    lineage = trace(context, survey, experiments, best)
+    merged = False
+    if lineage:
+        _write_adapter(context, lineage.training.adapter, lineage.base, folder / "adapter")
+        _copy_rows(context.run.path / lineage.data.path, folder)
         write_record(folder / "lineage.json", lineage)
+        _write_task(context, folder)
         script = folder / "reproduce.sh"
-        write_text(script, render("reproduce.sh", lineage=lineage, config=context.config))
+        write_text(script, render("reproduce.sh"))
         script.chmod(0o755)
-    card = render(
-        "MODEL_CARD.md",
-        config=context.config,
-        survey=survey,
-        best=best,
-        result=result,
-        experiments=experiments,
-        model_note=SMOLLM2_NOTE if context.config.model == SMOLLM2 else context.config.model,
-        versions=versions(),
-    )
-    write_text(folder / "MODEL_CARD.md", card)
-    if best.training is None:
-        context.terminal.say(f"no experiment was better than the untouched model; see {folder / 'MODEL_CARD.md'}")
-    else:
+        merged = context.config.merge and _merge(context, folder)
+    story = Story(context.config, survey, experiments[0], best, result, lineage, merged)
+    write_text(folder / "MODEL_CARD.md", model_card(story, adapter="adapter"))
+    if lineage:
+        write_text(folder / "adapter" / HUB_CARD, model_card(story, adapter="."))
         context.terminal.say(f"delivered experiment {number:03d}: {folder}")
+    else:
+        context.terminal.say(f"no experiment was better than the untouched model; see {folder / 'MODEL_CARD.md'}")
+    for path in (*folder.glob("adapter/*"), *folder.glob("merged/*")):
+        path.chmod(0o644)  # who serves a model is often another user than who made it
 
 
-def _lineage(context: RunContext, survey: Survey, experiments: list[Experiment], best: Experiment) -> Lineage | None:
-    if not (best.plan and best.recipe and best.data and best.config and best.training):
-        return None
-    ancestors, at = list[int](), best
-    while at.plan:
-        at = experiments[at.plan.parent]
-        ancestors.append(at.number)
-    return Lineage(
-        run_config=context.config,
-        experiment=best.number,
-        benchmark_hash=context.description.benchmark_hash,
-        corpus_hash=survey.corpus.hash,
-        recipe=best.recipe,
-        data=best.data,
-        config=best.config,
-        training=best.training,
-        ancestors=tuple(ancestors),
-        versions=versions(),
-    )
-
-
-def _copy(source: Path, target: Path) -> None:
+def _write_adapter(context: RunContext, trained: str, base: BaseIdentity, target: Path) -> None:
+    """Copy the adapter as others expect one: with tokenizer and chat template, and without paths of this machine."""
     scratch = target.with_name(f".{target.name}")
     shutil.rmtree(scratch, ignore_errors=True)
-    shutil.copytree(source, scratch)
+    shutil.copytree(context.run.path / trained, scratch, ignore=shutil.ignore_patterns(HUB_CARD))
+    settings = json.loads((scratch / CONFIG).read_text(encoding="utf-8"))
+    settings |= {"base_model_name_or_path": base.model, "revision": base.revision}
+    write_text(scratch / CONFIG, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    copy_tokenizer(context.model, scratch)
     shutil.rmtree(target, ignore_errors=True)
     scratch.rename(target)
+
+
+def _copy_rows(rows: Path, folder: Path) -> None:
+    """The rows that were trained on, and where each comes from."""
+    for path in (rows, rows.with_name("provenance.jsonl")):
+        write_text(folder / path.name, path.read_text(encoding="utf-8"))
+
+
+def _write_task(context: RunContext, folder: Path) -> None:
+    """The task as it was, when it is not one of ours: its file may change, or stay behind on this machine."""
+    if Path(context.config.task).is_absolute():
+        content = context.description.task.model_dump(mode="json", exclude={"base_dir"}, exclude_defaults=True)
+        write_text(folder / TASK_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _merge(context: RunContext, folder: Path) -> bool:
+    """Write `merged/` in a process of its own; when that fails, the adapter is delivered all the same."""
+    context.terminal.say("merging the adapter into its base")
+    context.engine.close()  # nobody asks it any more, and its memory is needed
+    log_path, out = context.run.file("merge.log"), folder / "merged"
+    with heavy_work(context.cache, context.warn), log_path.open("wb") as log:
+        process = start_child(
+            "eval.merge",
+            [context.model, folder / "adapter", out],
+            log=log,
+            cwd=context.run.path,
+            environment=child_environment(compute_environment()),
+        )
+        try:
+            returncode = process.wait()
+        finally:
+            kill_group(process)
+    if returncode == 0:
+        return True
+    said = log_tail(log_path, 300).splitlines()
+    cause = f"ended by signal {-returncode}" if returncode < 0 else said[-1] if said else f"exit code {returncode}"
+    context.terminal.say(f"the merged model could not be written ({cause}); the adapter is delivered; see {log_path}")
+    return False

@@ -10,7 +10,7 @@ from graph import actions, decisions
 from graph.context import RunContext
 from graph.delivery import deliver as write_delivery
 from graph.report import write_report
-from graph.state import State
+from graph.state import State, by_number
 from memory.records import Experiment
 from roles.briefing import Survey, TaskCard
 from tasks import scoring
@@ -50,6 +50,7 @@ def make_survey(context: RunContext) -> Survey:
         selection=description.selection,
         test=description.test,
         shared=description.shared,
+        options=description.options,
     )
     corpus = read_corpus(context.corpus)
     return Survey(
@@ -90,6 +91,8 @@ def baseline(state: State, runtime: Runtime[RunContext]) -> State:
     )
     keep(context, experiment)
     context.terminal.say(f"baseline: {scores(experiment)}")
+    context.terminal.show([experiment], 0, context.budget.remaining([experiment]))
+    write_report(context.run, context.config, state["survey"], None)
     return {"experiments": [experiment], "incumbent": 0}
 
 
@@ -118,8 +121,18 @@ def judge(state: State, runtime: Runtime[RunContext]) -> State:
             incumbent = candidate.number if verdict.outcome == "better" else incumbent
         elif candidate.failure:
             context.terminal.say(f"experiment {candidate.number:03d} failed: {candidate.failure.kind}")
-        judged.append(candidate.model_copy(update={"verdict": verdict}))
+        effect = observed_effect(context, candidate, state["experiments"])
+        judged.append(candidate.model_copy(update={"verdict": verdict, "effect": effect}))
     return {"candidates": judged, "incumbent": incumbent}
+
+
+def observed_effect(context: RunContext, candidate: Experiment, experiments: list[Experiment]) -> float | None:
+    """Change of the metric on selection against the plan's parent, positive when better; None without both scores."""
+    parent = experiments[candidate.plan.parent] if candidate.plan else None
+    if parent is None or parent.selection is None or candidate.selection is None:
+        return None
+    sign = 1 if context.description.task.metric.direction == "up" else -1
+    return round(sign * (candidate.selection.score - parent.selection.score), 3)
 
 
 def _verdict(context: RunContext, candidate: Experiment, incumbent: int) -> Verdict:
@@ -134,7 +147,10 @@ def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
     """Ask the diagnostician about each candidate; without an answer the run goes on."""
     context = runtime.context
     explained: list[Experiment] = []
-    for candidate in waiting(state):
+    for unexplained in waiting(state):
+        parent = state["experiments"][unexplained.plan.parent if unexplained.plan else 0]
+        gathered = actions.gather_evidence(context, state["survey"], unexplained, parent)
+        candidate = unexplained.model_copy(update={"evidence": gathered.evidence})
         try:
             found = decisions.decide_diagnosis(
                 context, state["survey"], state["experiments"], state["incumbent"], candidate
@@ -155,7 +171,9 @@ def record(state: State, runtime: Runtime[RunContext]) -> State:
     context, finished = runtime.context, waiting(state)
     for experiment in finished:
         keep(context, experiment)
-    write_report(context.run, context.config, state.get("survey"), None)
+    known = by_number(state["experiments"], finished)
+    context.terminal.show(known, state["incumbent"], context.budget.remaining(known))
+    write_report(context.run, context.config, state["survey"], None)
     return {"experiments": finished, "plans": []}
 
 
@@ -197,7 +215,8 @@ def deliver(state: State, runtime: Runtime[RunContext]) -> State:
     context = runtime.context
     with context.run.stage("deliver", None, context.run.file("deliver")):
         write_delivery(context, state["survey"], state["experiments"], state["delivered"], state["test"])
-    write_report(context.run, context.config, state["survey"], state["test"])
+    context.budget.save()
+    write_report(context.run, context.config, state["survey"], state["test"], state["delivered"])
     return {}
 
 

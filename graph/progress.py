@@ -1,33 +1,81 @@
-"""What the terminal shows: plain lines with the time since the start, and progress of long stages now and then."""
+"""What the terminal shows: lines with the time since the start and, on a real terminal, a live view below them.
 
+Everything the graph process has to say goes through `Terminal`. Into a file or a pipe it writes plain lines only, with
+the progress of long stages now and then.
+"""
+
+import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from graph.live_view import LiveView, print_line
+from graph.run_dir import Event
+from memory.records import Experiment
+from roles.briefing import Remaining
 
 EVERY = 5.0
 """Seconds between two progress lines of one stage."""
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that could move the cursor or cannot be printed; language models and logs may bring them."""
 
 
 class Terminal:
-    """Writes lines to standard output."""
+    """Writes to standard output."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
+        """
+        Args:
+            console: where the live view goes; by default standard output, if that is a terminal.
+        """
         self._started = time.monotonic()
         self._lock = threading.Lock()
+        self._console = console
+        self._view: LiveView | None = None
+
+    @contextmanager
+    def live(self) -> Generator[None]:
+        """Show the live view until this ends, on a terminal that can redraw; else change nothing."""
+        console = self._console or _console()
+        if console is None or not console.is_terminal or console.is_dumb_terminal:
+            yield
+            return
+        view = LiveView()
+        try:
+            with view.shown(console):
+                self._console, self._view = console, view
+                yield
+        finally:
+            self._view = None
 
     def say(self, text: str) -> None:
         """Print one line, stamped with minutes and seconds since the start."""
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        stamp, text = f"[{minutes:02d}:{seconds:02d}]", _UNWANTED.sub("\ufffd", text)
+        if self._view and self._console:
+            print_line(self._console, stamp, text)
+            return
         with self._lock:
-            print(f"[{minutes:02d}:{seconds:02d}] {text}", flush=True)
+            print(f"{stamp} {text}", flush=True)
 
     def bar(self, title: str, unit: str) -> Callable[[int, int], None]:
-        """A progress callback (done, total) that prints at most every `EVERY` seconds, and at the end."""
+        """A progress callback (done, total).
+
+        It moves the live view; without one it prints at most every `EVERY` seconds, and at the end.
+        """
         started = time.monotonic()
         last = [started, -1.0]
 
         def moved(done: int, total: int) -> None:
+            view = self._view
+            if view:
+                view.moved(title, unit, done, total)
+                return
             now = time.monotonic()
             if done == last[1] or (now - last[0] < EVERY and done < total):
                 return
@@ -37,6 +85,35 @@ class Terminal:
             self.say(f"  {title}: {done}/{total} {unit}{left}")
 
         return moved
+
+    def loss(self, step: int, value: float) -> None:
+        """Show the loss of a step of the current training."""
+        view = self._view
+        if view:
+            view.loss(step, value)
+
+    def follow(self, event: Event) -> None:
+        """Show which stage runs."""
+        view = self._view
+        if view:
+            view.follow(event)
+
+    def show(self, experiments: Sequence[Experiment], incumbent: int, remaining: Remaining) -> None:
+        """Show the experiments so far.
+
+        Args:
+            incumbent: number of the best one by verdict.
+        """
+        view = self._view
+        if view:
+            view.show(experiments, incumbent, remaining)
+
+
+def _console() -> Console | None:
+    """Standard output as a console that can redraw; None when it is none, whatever the environment claims."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
+        return None
+    return Console()
 
 
 def complain(text: str) -> None:

@@ -2,7 +2,7 @@
 
 A stage may be entered twice (a crash, a resumed run), so its result is written with the hash of its inputs and read
 back when they are the same. `events.jsonl` holds one line when a stage starts and one when it ends, or one line that
-says that its earlier result was read back.
+says that its earlier result was read back. Waiting for a process to start is one line too, of the stage `start`.
 """
 
 import fcntl
@@ -20,8 +20,10 @@ from memory.records import Experiment
 from tasks.failure import InputError
 from tasks.record import Record, digest, read_record, write_jsonl, write_record, write_text
 
+ENVIRONMENT = "environment.json"
+"""The versions that a run began under."""
 R = TypeVar("R", bound=Record)
-What = Literal["start", "end", "failed", "reused"]
+What = Literal["start", "end", "failed", "reused", "waited"]
 
 
 class Event(Record):
@@ -35,14 +37,20 @@ class Event(Record):
     record: str = ""
     """The file that receives the stage's result, relative to the run directory."""
     seconds: float = 0.0
-    """Of the stage, when it ends."""
+    """Of the stage, when it ends; of the wait, when it is over."""
+
+
+def _unheard(event: Event) -> None:
+    """Nobody listens."""
 
 
 class RunDir:
     """Paths and records of one run."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = path.resolve()
+        self.listener: Callable[[Event], None] = _unheard
+        """Told of each event when it is written down."""
         self._lock = threading.Lock()
         self._hold: IO[str] | None = None
 
@@ -112,19 +120,15 @@ class RunDir:
             raise
         self._event(stage, experiment, "end", path, time.monotonic() - started)
 
+    def waited(self, seconds: float) -> None:
+        """Write down that the run has just waited for one of its processes to start, maybe in the middle of a stage."""
+        self._event("start", None, "waited", None, seconds)
+
     def events(self) -> list[Event]:
         """All events so far; a line that a crash cut off is passed over."""
         path = self.file("events.jsonl")
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [Event.model_validate_json(line) for line in lines if line.endswith("}")]
-
-    def stage_seconds(self) -> dict[str, float]:
-        """Seconds spent in each stage, failed attempts included."""
-        totals: dict[str, float] = {}
-        for event in self.events():
-            if event.what != "start":
-                totals[event.stage] = totals.get(event.stage, 0.0) + event.seconds
-        return totals
 
     def write_experiment(self, experiment: Experiment) -> None:
         """Write `experiment.json`, and `experiments.jsonl` anew from all of them."""
@@ -143,11 +147,12 @@ class RunDir:
             _drop_cut_off_line(file)
             file.write(line.encode())
 
-    def _event(self, stage: str, experiment: int | None, what: What, path: Path, seconds: float) -> None:
+    def _event(self, stage: str, experiment: int | None, what: What, path: Path | None, seconds: float) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        record = self.relative(path)
+        record = self.relative(path) if path else ""
         event = Event(time=now, stage=stage, experiment=experiment, what=what, record=record, seconds=round(seconds, 2))
         self.append("events.jsonl", event)
+        self.listener(event)
 
 
 def _drop_cut_off_line(file: IO[bytes]) -> None:

@@ -7,6 +7,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,14 +22,17 @@ from eval.engines import names as engine_names
 from eval.evaluator_client import Evaluator
 from eval.hardware import Hardware, compute_environment, survey_hardware, versions
 from eval.service import Service
-from graph.budget import Budget
+from eval.socket_folder import remove_abandoned
+from graph.budget import CLOCK, Budget
 from graph.build import build_graph
 from graph.calibration import assumed_speed, remember_speed
 from graph.config import RunConfig, choose_profile, dry_run_model, parse_duration
 from graph.context import RunContext
 from graph.progress import Terminal
-from graph.run_dir import RunDir
+from graph.run_dir import ENVIRONMENT, RunDir
 from graph.state import State
+from graph.timing import measure, table
+from memory.records import Experiment
 from memory.store import ExperimentMemory, open_memory
 from roles.backbone import Minds, load_minds
 from roles.data_steps.pipeline import Pipeline
@@ -76,7 +80,7 @@ def start_run(flags: argparse.Namespace) -> int:
         run.create()
         run.hold()
         write_record(run.file("config.json"), config)
-        write_text(run.file("environment.json"), json.dumps(versions() | {"commit": _commit()}, indent=1) + "\n")
+        write_text(run.file(ENVIRONMENT), json.dumps(versions(), indent=1) + "\n")
 
     with opened(config, run, hardware, terminal, minds=minds, begin=begin) as context:
         _introduce(context)
@@ -134,6 +138,7 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         engine=_choose_engine(flags.engine, flags.dry_run),
         cache_dir=str(cache),
         unsafe_scripts=flags.unsafe_scripts,
+        merge=flags.merge,
         dry_run=flags.dry_run,
         tokens_per_second=assumed_speed(cache, model, hardware, profile),
     )
@@ -160,13 +165,6 @@ def _resolve_model(model: str, cache: Path) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def _commit() -> str:
-    root = Path(__file__).resolve().parents[1]
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
 @contextmanager
 def opened(
     config: RunConfig,
@@ -176,15 +174,19 @@ def opened(
     *,
     minds: Minds | None = None,
     begin: Callable[[], None] = lambda: None,
+    warm: bool = True,
 ) -> Generator[RunContext]:
     """Start the processes of a run and end them again.
 
     Args:
         begin: called when all input is known to be good, before anything is written to the run directory.
+        warm: start the engine at once; else when it is first asked.
 
     Raises:
         InputError: model, task files or memory cannot be used.
     """
+    began = time.monotonic()
+    remove_abandoned()
     cache = Path(config.cache_dir)
     terminal.say("reading the task, preparing the model")
     model = _resolve_model(config.model, cache)
@@ -201,7 +203,11 @@ def opened(
         description = evaluator.describe()
         begin()
         evaluator.attach(run.path)
-        engine.start()  # it loads while the rest is prepared
+        if warm:
+            engine.start()  # it loads while the rest is prepared
+        run.waited(time.monotonic() - began)
+        engine.waited = evaluator.service.waited = run.waited
+        run.listener = terminal.follow
         items = description.feedback + description.selection
         yield RunContext(
             config=config,
@@ -221,7 +227,7 @@ def opened(
                 config.seed,
                 unsafe=config.unsafe_scripts,
             ),
-            budget=Budget(config, run.file("clock.json"), description.test, items),
+            budget=Budget(config, run.file(CLOCK), description.test, items, began),
             terminal=terminal,
         )
     finally:
@@ -259,8 +265,11 @@ def _stream(context: RunContext, *, resumed: bool) -> int:
         began = resumed and graph.get_state(thread).created_at is not None
         start: State | None = None if began else {"experiments": [], "candidates": []}
         try:
-            for _ in graph.stream(start, thread, context=context, stream_mode="updates", durability="sync"):
-                context.budget.save()
+            with context.terminal.live():
+                if began:
+                    _show(context, graph.get_state(thread).values)
+                for _ in graph.stream(start, thread, context=context, stream_mode="updates", durability="sync"):
+                    context.budget.save()
         except KeyboardInterrupt:
             context.budget.save()
             again = shlex.join([sys.executable, "run_graph.py", "--resume", str(context.run.path)])
@@ -272,6 +281,12 @@ def _stream(context: RunContext, *, resumed: bool) -> int:
     remember_speed(context)
     _conclude(context, state)
     return 0
+
+
+def _show(context: RunContext, state: dict[str, Any]) -> None:
+    """Tell the terminal what earlier sessions have found."""
+    experiments: list[Experiment] = state.get("experiments", [])
+    context.terminal.show(experiments, state.get("incumbent", 0), context.budget.remaining(experiments))
 
 
 def _conclude(context: RunContext, state: dict[str, Any]) -> None:
@@ -289,6 +304,6 @@ def _conclude(context: RunContext, state: dict[str, Any]) -> None:
         say(f"sealed test: {result.baseline.score:.3f}; no experiment was better than the untouched model")
     if result.openings > 1:
         say(f"this test split has now been opened {result.openings} times; its score means less each time")
-    seconds = sorted(context.run.stage_seconds().items(), key=lambda item: -item[1])
-    say("seconds by stage: " + ", ".join(f"{stage} {spent:.0f}" for stage, spent in seconds if spent >= 0.5))
+    for line in table(measure(context.run.events(), context.budget.used)):
+        say(line)
     say(f"report {context.run.file('report.html')}")

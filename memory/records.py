@@ -25,6 +25,14 @@ class Plan(Record):
     data_strategy: str = Field(description="what the data engineer should do; `keep` to reuse the parent's recipe")
     training_strategy: str = Field(description="what the trainer should do; `keep` to reuse the parent's configuration")
     predicted_effect: float = Field(ge=-1, le=1, description="expected change of the metric against the parent")
+    reason: str = Field(default="", description="the evidence, trials or memories that this rests on")
+    outlook: tuple[str, ...] = Field(
+        default=(), description="what the experiments after this one are to try, in order, as far as it can be foreseen"
+    )
+    budget_share: float | None = Field(
+        default=None, gt=0, le=1,
+        description="share of the remaining time that this experiment may use; null shares it evenly",
+    )  # fmt: skip
     memory_ids: tuple[str, ...] = Field(default=(), description="ids of the recalled experiments this relies on")
 
 
@@ -60,6 +68,19 @@ class TrainingConfig(Record):
     reason: str = Field(default="", description="why this configuration")
 
 
+class Flow(Record):
+    """What one step of a recipe did to the rows."""
+
+    step: str
+    """Name of the data step; `gate` and `decontamination` end every recipe."""
+    rows: int | None
+    """Rows that were left; None where that is not told."""
+    removed: dict[str, int] = Field(default_factory=dict)
+    """Rows dropped, by reason."""
+    changed: dict[str, int] = Field(default_factory=dict)
+    """Rows altered but kept, by what was done."""
+
+
 class TrainingData(Record):
     """What the data steps and the gate left to train on."""
 
@@ -73,7 +94,12 @@ class TrainingData(Record):
     tokens_median: int
     tokens_max: int
     removed: dict[str, int]
-    """Rows dropped, by reason; leaks are rounded up to tens, because exact counts would tell of the sealed split."""
+    """Rows dropped, by reason; leaks in tens, never 0, made up by other rows: an exact count would tell of the sealed
+    split."""
+    flow: tuple[Flow, ...] = ()
+    """The recipe step by step; begins with the step `sources`, which has the raw rows."""
+    row_limit: int | None = None
+    """Tokens that a row might have; None in records from before this was kept."""
     seconds: float = 0.0
 
 
@@ -97,6 +123,26 @@ class TrainingRun(TrainingOutcome):
     """Folder of the adapter, relative to the run directory."""
     adapter_hash: str
     seed: int
+
+
+class Evidence(Record):
+    """One computed fact about an experiment, from `roles/evidence/`; it holds counts and never benchmark text."""
+
+    name: str
+    """The module that found it."""
+    claim: str
+    """The fact in one sentence, numbers included."""
+    count: int = Field(ge=0)
+    """Items, rows or steps that show it."""
+    of: int = Field(ge=0)
+    """Items, rows or steps looked at."""
+    figures: dict[str, float] = Field(default_factory=dict)
+    """The numbers behind the claim, by name; groups, sources and kinds are named as they are."""
+
+    @property
+    def share(self) -> float:
+        """`count` of `of`; 0 when nothing was looked at."""
+        return self.count / self.of if self.of else 0.0
 
 
 class Finding(Record):
@@ -142,6 +188,9 @@ class Experiment(Record):
     selection: EvalResult | None = None
     replicates: tuple[Replicate, ...] = ()
     verdict: Verdict | None = None
+    effect: float | None = None
+    """Change of the metric on selection against the plan's parent, positive when better: what the plan predicted."""
+    evidence: tuple[Evidence, ...] = ()
     diagnosis: Diagnosis | None = None
     failure: Failure | None = None
     seconds: float = 0.0

@@ -100,12 +100,12 @@ class ExperimentMemory:
             found = {experiment.id: experiment for experiment in self._read(collection, ids=list(nearest))}
         return [Recalled(id=id_, experiment=found[id_], similarity=similarity) for id_, similarity in nearest.items()]
 
-    def experiments(self, *, task: str | None = None) -> list[Experiment]:
-        """All experiments, or those of a task, in the order of their ids."""
+    def experiments(self, *, task: str | None = None, model: str | None = None) -> list[Experiment]:
+        """All experiments, or those of a task, of a model or of both, in the order of their ids."""
         from memory.index import opened
 
         with opened(self.directory, self.embedder) as collection:
-            found = self._read(collection, where=_where({"task": task}, None))
+            found = self._read(collection, where=_where({"task": task, "model": model}, None))
         return sorted(found, key=lambda experiment: experiment.id)
 
     def count(self) -> int:

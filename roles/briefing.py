@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.hardware import Hardware
 from eval.result import EvalResult, ItemResult
-from memory.records import DataRecipe, Diagnosis, Experiment, Plan, TrainingConfig, TrainingData
+from memory.records import DataRecipe, Diagnosis, Evidence, Experiment, Plan, TrainingConfig, TrainingData
 from tasks.corpus import Corpus
 from tasks.record import Record
 from tasks.task import AnswerContract, Metric
@@ -32,6 +32,13 @@ class TaskCard(Record):
     test: int
     shared: bool
     """Feedback and selection are the same rows, sampled several times."""
+    options: int | None = None
+    """Options that every item offers to choose from; None for free answers, or when their number varies."""
+
+    @property
+    def chance(self) -> float | None:
+        """The score of guessing; None where it cannot be known."""
+        return 1 / self.options if self.options else None
 
 
 class Survey(Record):
@@ -62,6 +69,8 @@ class Remaining(Record):
     """Training speed: of the latest training, or assumed before the first."""
     training_tokens: int | None
     """Tokens that one more experiment may train on (rows times tokens times epochs); None without a time budget."""
+    most_tokens: int | None = None
+    """The same if that experiment takes all the time that is left."""
 
 
 class Recollection(Record):
@@ -70,6 +79,11 @@ class Recollection(Record):
     id: str
     similarity: float
     summary: str
+    """What language models read."""
+    experiment: Experiment
+    """What rules read."""
+    baseline: float | None
+    """Selection score of the untouched model in that run, where it is known."""
 
 
 class Situation(Record):
@@ -89,6 +103,8 @@ class PlannerBriefing(Situation):
 
     diagnosis: Diagnosis | None
     """Of the latest experiment."""
+    evidence: tuple[Evidence, ...] = ()
+    """Of the latest experiment."""
 
 
 class DataBriefing(Situation):
@@ -97,6 +113,8 @@ class DataBriefing(Situation):
     plan: Plan
     parent_recipe: DataRecipe | None
     diagnosis: Diagnosis | None
+    """Of the parent experiment."""
+    evidence: tuple[Evidence, ...] = ()
     """Of the parent experiment."""
     steps: tuple[dict[str, Any], ...]
     """The data steps there are."""
@@ -109,6 +127,9 @@ class TrainerBriefing(Situation):
     data: TrainingData
     parent_config: TrainingConfig | None
     diagnosis: Diagnosis | None
+    """Of the parent experiment."""
+    evidence: tuple[Evidence, ...] = ()
+    """Of the parent experiment."""
     methods: tuple[str, ...]
 
 
@@ -116,6 +137,7 @@ class DiagnosticianBriefing(Situation):
     """For the diagnostician."""
 
     experiment: Experiment
+    evidence: tuple[Evidence, ...]
     parent_feedback: EvalResult | None
     wrong: tuple[ItemResult, ...]
     """Some feedback items that scored below 1."""

@@ -1,8 +1,9 @@
 """Feedback, selection and test: three disjoint sets by a fixed rule over read-only data.
 
-Test rows are sealed. Of the rest 30 % are feedback (the diagnostician sees items, outputs and errors) and 70 % are
-selection (roles learn only the verdict and the rounded aggregate). Rows that share a cluster, or the same question,
-stay on one side. Everything is decided by hashes of the rows: no seed, no order, so the same rows always split alike.
+Test rows are sealed: half of each group, in a large benchmark a smaller share of each that makes about 500 rows. Of the
+rest 30 % are feedback (the diagnostician sees items, outputs and errors) and 70 % are selection (roles learn only the
+verdict and the rounded aggregate). Rows that share a cluster, or the same question, stay on one side. Everything is
+decided by hashes of the rows: no seed, no order, so the same rows always split alike.
 """
 
 import hashlib
@@ -12,6 +13,9 @@ from tasks.record import Record
 from tasks.task import Sample
 from tasks.text import normalise
 
+TEST_SHARE = 0.5
+TEST_ROWS = 500
+"""More test rows than this narrow an interval little; they serve better as feedback and selection."""
 FEEDBACK_SHARE = 0.3
 FEW = 60
 """With fewer rows than this outside the test split, feedback and selection are the same rows."""
@@ -31,12 +35,13 @@ def split_samples(samples: list[Sample], test_ids: set[str] | None = None) -> Sp
     """Divide samples, stratified by group.
 
     Args:
-        test_ids: an explicit test split; None takes half of each group. Other rows that share a cluster or a question
-            with a test row are left out.
+        test_ids: an explicit test split; None takes half of each group, or a smaller share that makes `TEST_ROWS` in
+            all. Other rows that share a cluster or a question with a test row are left out.
     """
     units = _units(samples)
     unit_of = {sample.id: unit for unit, members in units.items() for sample in members}
-    test = test_ids if test_ids is not None else _take(units, 0.5, "test")
+    share = min(TEST_SHARE, TEST_ROWS / max(1, len(samples)))
+    test = test_ids if test_ids is not None else _take(units, share, "test")
     test_units = {unit_of[id_] for id_ in test}
     rest = {unit: members for unit, members in units.items() if unit not in test_units}
     size = sum(len(members) for members in rest.values())

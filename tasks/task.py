@@ -53,7 +53,7 @@ class Benchmark(Origin):
     cluster: str | None = None
     """Field shared by rows that must stay on one side of a split (a table, a molecule, an application)."""
     test: str | None = None
-    """A file with explicit test rows; without it half of each group is the test split."""
+    """A file with explicit test rows; without it half of each group, at most about 500 rows, is the test split."""
 
 
 class Metric(Record):

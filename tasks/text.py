@@ -1,5 +1,6 @@
 """Text as scorers and decontamination compare it: normalised words, answer markers, numbers."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+"
 _NUMBER = re.compile(
     rf"""
     (?P<prefix>(?:(?<![\w)\]}}%])[-+])?[{_CURRENCY}]?|[{_CURRENCY}]-)
-    (?:(?<=USD)|(?<=EUR)|(?<=GBP)|(?<=CNY)|(?<=RMB)|(?<=JPY)|(?<=INR)|(?<=HKD)|(?<![A-Za-z_]))
+    (?:(?<=USD)|(?<=EUR)|(?<=GBP)|(?<=CNY)|(?<=RMB)|(?<=JPY)|(?<=INR)|(?<=HKD)|(?<![A-Za-z_\d]))
     (?:(?P<whole>\d{{1,6}})[ ](?=\d{{1,6}}/\d))?+
     (?P<number>(?:\d{{1,3}}(?:,\d{{3}}(?!\d))++|\d++)(?:\.\d++)?+|(?<![\d.])\.\d++)
     (?:
@@ -78,6 +79,11 @@ def numbers(text: str) -> Iterator[tuple[str, float]]:
     """
     for match in _NUMBER.finditer(text.translate(_ASCII)):
         yield match.group().strip(), _value(match)
+
+
+def number_key(text: str) -> tuple[str, ...]:
+    """The numbers of a text in order, in a form to compare: `1,000` equals `1000.0`, a date stays as written."""
+    return tuple(str(value) if math.isfinite(value) else written for written, value in numbers(text))
 
 
 def _value(match: re.Match[str]) -> float:

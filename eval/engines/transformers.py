@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 import transformers
-from peft import PeftModel
 from safetensors import SafetensorError
 
 from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
-from eval.render import prompt_ids
+from eval.merge import load_base, merge
+from eval.render import end_tokens, prompt_ids
 from tasks.failure import FailureKind, StageError
 
 CANARY = "Name one thing that every adapter changes."
@@ -35,8 +35,8 @@ class TransformersEngine:
         self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model, padding_side="left")
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        base: Any = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
-        self._ends = _end_tokens(base, self._tokenizer)
+        base = load_base(model)
+        self._ends = end_tokens(base, self._tokenizer)
         # Only what the caller asks for decides how is drawn, not what the model's author preferred.
         base.generation_config = transformers.GenerationConfig()
         self._base: Any = base.to(self._device).eval()
@@ -126,9 +126,9 @@ class TransformersEngine:
 
     def _merge(self, folder: str) -> Any:
         try:
-            adapted: Any = PeftModel.from_pretrained(copy.deepcopy(self._base), folder)
+            merged = merge(copy.deepcopy(self._base), folder)
             # With frozen weights PyTorch's CPU kernels keep each layer's scratch memory for the whole pass: gigabytes.
-            return adapted.merge_and_unload().eval().requires_grad_(True)
+            return merged.eval().requires_grad_(True)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             message = f"cannot load adapter {folder}: {str(error)[:1000]}"  # of a long message the end is kept
             raise StageError("evaluate", FailureKind.ENVIRONMENT, message) from error
@@ -152,13 +152,6 @@ def _batches(order: list[int], ids: list[list[int]], sampling: Sampling) -> Iter
         batch.append(index)
     if batch:
         yield batch
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens that end a turn: the tokenizer's, and those that the model's generation settings name."""
-    named = model.generation_config.eos_token_id
-    also = named if isinstance(named, list) else [named]
-    return sorted({token for token in [tokenizer.eos_token_id, *also] if token is not None})
 
 
 def _seed(seed: int, ids: list[list[int]]) -> int:

@@ -12,11 +12,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 import transformers
-from peft import PeftModel
 
 from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
+from eval.merge import load_base, merge
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
 
@@ -153,9 +152,7 @@ class VllmEngine:
         self._served = name
 
     def _merged(self, adapter: str) -> Any:
-        base: Any = transformers.AutoModelForCausalLM.from_pretrained(self._info.model, dtype=torch.bfloat16)
-        merged: Any = PeftModel.from_pretrained(base, adapter)
-        return merged.merge_and_unload().named_parameters()
+        return merge(load_base(self._info.model), adapter).named_parameters()
 
     def _check_changes(self, adapter: str, lora: Any) -> None:
         if self._canary(lora) == self._base:

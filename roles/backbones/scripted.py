@@ -4,8 +4,8 @@ from typing import Any
 
 from memory.records import DataRecipe, Diagnosis, Plan, Step, TrainingConfig
 from roles.backbone import D, Question, Usage
-from roles.backbones.formats import format_steps
 from roles.briefing import DataBriefing
+from roles.practitioner.formats import choice_steps, format_steps, html_steps
 
 
 class Scripted:
@@ -38,8 +38,10 @@ class Scripted:
 
     def _recipe(self, briefing: DataBriefing) -> DataRecipe:
         steps = format_steps(briefing.survey)
+        survey = briefing.survey
+        reading = [step for name in steps for step in (*html_steps(survey, name), *choice_steps(survey, name))]
         sample = Step(name="sample", parameters={"rows": min(32, briefing.survey.max_train_rows)})
-        return DataRecipe(sources=tuple(steps), steps=(*steps.values(), sample), reason="scripted")
+        return DataRecipe(sources=tuple(steps), steps=(*reading, *steps.values(), sample), reason="scripted")
 
     def _config(self, briefing: Any) -> TrainingConfig:
         rate = 1e-3 * (1 + len(briefing.trials))

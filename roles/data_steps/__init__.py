@@ -15,7 +15,7 @@ from roles.data_steps.row import DataStep
 from tasks.failure import FailureKind, StageError
 from tasks.record import explain
 
-_INFRASTRUCTURE = frozenset({"__main__", "row", "pipeline", "gate"})
+_INFRASTRUCTURE = frozenset({"__main__", "row", "pipeline", "gate", "witnesses", "formulas", "label_agreement"})
 SCRIPT = "script"
 
 

@@ -28,7 +28,8 @@ def main(request: SegmentRequest, corpus: Path) -> None:
             raise StageError("prepare_data", FailureKind.CONFIG, message) from None
         rows = applied.rows
         write_jsonl(Path(output).with_suffix(".jsonl"), rows)
-        write_record(Path(output).with_suffix(".json"), SegmentReport(rows=len(rows), removed=dict(applied.removed)))
+        report = SegmentReport(rows=len(rows), removed=dict(applied.removed), changed=dict(applied.changed))
+        write_record(Path(output).with_suffix(".json"), report)
     if request.gate:
         from transformers import AutoTokenizer
 

@@ -4,9 +4,7 @@ from collections import Counter
 
 from pydantic import Field
 
-from roles.data_steps.row import Applied, DataRow, DataStep, StepContext
-from tasks.failure import InputError
-from tasks.template import render
+from roles.data_steps.row import Applied, DataRow, DataStep, StepContext, holds
 
 
 class Filter(DataStep):
@@ -43,15 +41,7 @@ class Filter(DataStep):
                 return f"{self.field} too short"
             if self.max_characters is not None and length > self.max_characters:
                 return f"{self.field} too long"
-        return f"not {self.where}" if self.where and not self._holds(row) else None
-
-    def _holds(self, row: DataRow) -> bool:
-        try:
-            return render(f"{{{{ 1 if ({self.where}) else 0 }}}}", row.fields) == "1"
-        except InputError as error:
-            if "is undefined" in str(error):
-                return False
-            raise
+        return f"not {self.where}" if self.where and not holds(self.where, row) else None
 
 
 def _text(row: DataRow, name: str) -> str:

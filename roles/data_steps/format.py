@@ -18,7 +18,7 @@ class Format(DataStep):
     """Render prompt and answer of the rows of one source with Jinja templates over their fields.
 
     With `prompt: task` the rows are rendered by the task's own prompt, so that training looks like the benchmark;
-    `fields` then supplies what that prompt reads under other names.
+    `fields` then supplies what that prompt reads under other names. The raw fields stay, for steps that follow.
     """
 
     source: str = Field(description="the source whose rows are rendered")
@@ -56,9 +56,10 @@ class Format(DataStep):
         answer = render(self.answer, row)
         if self.prompt != TASK:
             content = " ".join(str(row[name]) for name in fields(self.prompt) if name in row)
-            return {"prompt": render(self.prompt, row), "answer": answer, "options": [], "content": content,
+            return {**row, "prompt": render(self.prompt, row), "answer": answer, "options": [], "content": content,
                     "task_format": False}  # fmt: skip
         return {
+            **row,
             "prompt": render(task.prompt, row),
             "answer": answer,
             "options": list(render_options(task.options, row)),

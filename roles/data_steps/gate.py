@@ -1,7 +1,8 @@
 """The gate that ends every recipe: rows that cannot be learned from, or would teach the wrong form, stay out.
 
 Checked of every row: the schema, true token lengths with the target tokenizer, that an answer in the task's format
-parses under the task's own scorer, and that it is no repetition. Decontamination follows, in the evaluator.
+parses under the task's own scorer, and that it is no repetition but one made on purpose. Decontamination follows, in
+the evaluator.
 """
 
 from collections import Counter
@@ -42,6 +43,8 @@ class GatedRow(Record):
     answer: str
     options: tuple[str, ...]
     content: str
+    task_format: bool
+    """Rendered by the task's own prompt."""
     source: str
     row: int
     tokens: int
@@ -60,11 +63,11 @@ def pass_gate(rows: list[DataRow], task: Task, tokenizer: Any, max_length: int) 
     scorer = scoring.load(task.scorer)
     passed: list[GatedRow] = []
     removed: Counter[str] = Counter()
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, int]] = set()
     for number, row in enumerate(rows, start=1):
         result = _check(row, scorer, tokenizer, max_length)
         if isinstance(result, GatedRow):
-            key = (normalise(result.prompt), normalise(result.answer))
+            key = (normalise(result.prompt), normalise(result.answer), row.repeat)
             if key in seen:
                 result = "duplicate"
             seen.add(key)
@@ -103,6 +106,7 @@ def _check(row: DataRow, scorer: Scorer, tokenizer: Any, max_length: int) -> Gat
         answer=fields.answer,
         options=tuple(fields.options),
         content=fields.content or fields.prompt,
+        task_format=fields.task_format,
         source=row.source,
         row=row.row,
         tokens=tokens,

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from memory.records import DataRecipe, Step
+from memory.records import DataRecipe, Flow, Step
 from roles.data_steps import SCRIPT, load_step
 from roles.data_steps.row import DataRow
 from roles.data_steps.script import Script
@@ -60,6 +60,7 @@ class SegmentReport(Record):
 
     rows: int
     removed: dict[str, int]
+    changed: dict[str, int] = Field(default_factory=dict)
 
 
 class GateReport(SegmentReport):
@@ -71,8 +72,12 @@ class PreparedRows(Record):
 
     path: str
     """`GatedRow`s as JSON Lines."""
+    rows: int
+    """How many there are."""
     removed: dict[str, int]
     """Rows dropped by step and reason."""
+    flow: tuple[Flow, ...]
+    """The recipe step by step, from `sources` to `gate`."""
 
 
 def read_rows(path: Path) -> list[DataRow]:
@@ -121,12 +126,22 @@ class Pipeline:
         if not self._is_done(gated):
             gate = GateRequest(tokenizer=str(self._model), max_length=max_length, output=str(gated))
             self._run(recipe, (), (), last, gate)
+        flow = self._flow(recipe, [*outputs, gated])
         removed: Counter[str] = Counter()
-        for number, output in enumerate([*outputs, gated], start=1):
-            name = recipe.steps[number - 1].name if number <= len(outputs) else "gate"
-            for reason, count in read_record(output.with_suffix(".json"), SegmentReport).removed.items():
-                removed[f"{name}: {reason}"] += count
-        return PreparedRows(path=str(gated.with_suffix(".jsonl")), removed=dict(removed))
+        for stage in flow:
+            for reason, count in stage.removed.items():
+                removed[f"{stage.step}: {reason}"] += count
+        rows = read_record(gated.with_suffix(".json"), SegmentReport).rows
+        return PreparedRows(path=str(gated.with_suffix(".jsonl")), rows=rows, removed=dict(removed), flow=flow)
+
+    def _flow(self, recipe: DataRecipe, outputs: Sequence[Path]) -> tuple[Flow, ...]:
+        """What each step left; `outputs` has one path a step and the gate's."""
+        raw = sum(source.rows for source in read_corpus(self._corpus).sources if source.name in recipe.sources)
+        stages = [Flow(step="sources", rows=raw)]
+        for name, output in zip([*(step.name for step in recipe.steps), "gate"], outputs, strict=True):
+            report = read_record(output.with_suffix(".json"), SegmentReport)
+            stages.append(Flow(step=name, rows=report.rows, removed=report.removed, changed=report.changed))
+        return tuple(stages)
 
     def _check(self, recipe: DataRecipe) -> None:
         known = [source.name for source in read_corpus(self._corpus).sources]

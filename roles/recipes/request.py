@@ -1,5 +1,8 @@
 """What a training process is asked, and what it leaves."""
 
+import math
+from pathlib import Path
+
 from memory.records import TrainingConfig
 from tasks.record import Record
 
@@ -32,3 +35,13 @@ class LossPoint(Record):
     learning_rate: float
     seconds: float
     """Since the training process started to train."""
+
+
+def read_losses(path: Path) -> list[float]:
+    """The finite losses of a training so far, one a step; none without a file.
+
+    A training that was killed may have cut off its last line, and one that diverged ends in NaN.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [LossPoint.model_validate_json(line).loss for line in lines if line.endswith("}")]
+    return [loss for loss in found if math.isfinite(loss)]

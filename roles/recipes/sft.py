@@ -127,6 +127,7 @@ def _arguments(request: TrainingRequest, micro: int) -> SFTConfig:
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
         per_device_train_batch_size=micro,
+        train_sampling_strategy="group_by_length",  # batches of similar rows hold little padding
         gradient_accumulation_steps=config.batch_size // micro,
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup_ratio,

@@ -41,15 +41,24 @@ class Aspect:
 class Fact:
     """A term, its definition and its aspects; `near` names terms too close to be offered beside it."""
 
+    id: str
     subject: str
     term: str
     definition: str
     near: tuple[str, ...]
     aspects: tuple[Aspect, ...]
 
+    @property
+    def aspect(self) -> Aspect:
+        """The one aspect that the rules ask for."""
+        return self.aspects[0]
+
 
 def load_facts(folder: Path) -> dict[str, list[Fact]]:
-    """Read the facts of every subject from `folder`; ValueError names file and term of a malformed entry."""
+    """Read the facts of every subject from `folder`; ValueError names file and term of a malformed entry.
+
+    Ids such as `acc-017` count the entries of a file: new facts are added at its end.
+    """
     return {subject: _read_subject(folder / f"{subject}.yaml", subject) for subject in SUBJECTS}
 
 
@@ -57,10 +66,11 @@ def _read_subject(path: Path, subject: str) -> list[Fact]:
     content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, list):
         raise ValueError(f"{path.name}: a list of facts is expected")
-    return [_read_fact(path.name, subject, entry) for entry in cast("list[object]", content)]
+    entries = enumerate(cast("list[object]", content), start=1)
+    return [_read_fact(path.name, subject, f"{subject[:3]}-{number:03d}", entry) for number, entry in entries]
 
 
-def _read_fact(file: str, subject: str, entry: object) -> Fact:
+def _read_fact(file: str, subject: str, id_: str, entry: object) -> Fact:
     fields = _fields(f"{file}: entry", entry, FACT_KEYS)
     term = fields.get("term")
     if not isinstance(term, str):
@@ -70,6 +80,7 @@ def _read_fact(file: str, subject: str, entry: object) -> Fact:
     if not isinstance(aspects, list):
         raise ValueError(f"{where}: aspects must be a list")
     return Fact(
+        id=id_,
         subject=subject,
         term=term,
         definition=_text(where, fields, "definition"),

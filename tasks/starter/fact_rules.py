@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from tasks.starter.fact_files import Aspect, Fact
 
 NGRAM = 13
-MAX_JACCARD = 0.8
+MAX_JACCARD = 0.6
 DEFINITION_WORDS = (4, NGRAM - 1)  # shorter than an n-gram, so that a definition alone is never a shared one
 ANSWER_WORDS = (1, 8)
-ASPECTS = (1, 3)
+FACTS = 50  # a subject
+ASPECTS = 1
 PHRASINGS = 2
-MIN_DISTRACTORS = 3
+DISTRACTORS = 3
 
 
 def normalise(text: str) -> str:
@@ -44,6 +45,8 @@ def check_facts(facts: dict[str, list[Fact]]) -> None:
     asked: dict[str, str] = {}
     for subject, entries in facts.items():
         terms = [fact.term for fact in entries]
+        if len(entries) != FACTS:
+            raise ValueError(f"{subject}.yaml: exactly {FACTS} facts are needed, not {len(entries)}")
         for fact in entries:
             where = f"{subject}.yaml: {fact.term}"
             if terms.count(fact.term) > 1:
@@ -59,8 +62,8 @@ def _check_fact(where: str, fact: Fact, terms: Sequence[str]) -> None:
     unknown = [name for name in fact.near if name not in terms or name == fact.term]
     if unknown:
         raise ValueError(f"{where}: near names {unknown}, not another term of the subject")
-    if not ASPECTS[0] <= len(fact.aspects) <= ASPECTS[1]:
-        raise ValueError(f"{where}: {ASPECTS[0]} to {ASPECTS[1]} aspects are needed, not {len(fact.aspects)}")
+    if len(fact.aspects) != ASPECTS:
+        raise ValueError(f"{where}: exactly {ASPECTS} aspect is needed, not {len(fact.aspects)}")
     for aspect in fact.aspects:
         _check_aspect(where, aspect)
     _check_rewording(where, fact)
@@ -71,8 +74,8 @@ def _check_aspect(where: str, aspect: Aspect) -> None:
         if len(phrasings) != PHRASINGS:
             raise ValueError(f"{where}: {key} needs {PHRASINGS} phrasings, not {len(phrasings)}")
     _check_length(where, "answer", aspect.answer, ANSWER_WORDS)
-    if len(aspect.distractors) < MIN_DISTRACTORS:
-        raise ValueError(f"{where}: at least {MIN_DISTRACTORS} distractors are needed")
+    if len(aspect.distractors) != DISTRACTORS:
+        raise ValueError(f"{where}: exactly {DISTRACTORS} distractors are needed, not {len(aspect.distractors)}")
     if options_clash((aspect.answer, *aspect.distractors)):
         raise ValueError(f"{where}: one option of '{aspect.answer}' equals or contains another")
 
@@ -83,7 +86,7 @@ def _check_rewording(where: str, fact: Fact) -> None:
         for train in trained:
             if ngrams(bench) & ngrams(train):
                 raise ValueError(f"{where}: '{bench}' shares {NGRAM} words in a row with '{train}'")
-            if jaccard(bench, train) >= MAX_JACCARD:
+            if jaccard(bench, train) > MAX_JACCARD:
                 raise ValueError(f"{where}: '{bench}' is too close to '{train}'")
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from eval.engine import Checkpoint
 from eval.evaluator import SHARED_SAMPLES, TEST_ALPHA
+from eval.evaluator import Evaluator as InProcess
 from eval.evaluator_client import Evaluator
 from eval.result import EvalResult, Split
 from eval.service import Progress, Service
@@ -136,6 +137,24 @@ def test_describe(lab: Laboratory) -> None:
     assert len(list(read_jsonl(Path(told.corpus) / "lessons.jsonl"))) == 120
     assert lab.evaluator.describe() == told
     assert "in box" not in told.model_dump_json()  # no question
+    assert told.options is None  # its scorer asks for no choice
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, 2),
+        ({"options": (), "scorer": {"name": "exact"}}, None),
+        ({"scorer": {"name": "exact"}}, None),
+        ({"options": "{{ ([first, second] if id == 'q1' else [first, second, id]) | tojson }}"}, None),
+    ],
+)
+def test_the_number_of_options_is_told_where_there_is_one(
+    changes: dict[str, Any], options: int | None, toy_task: Task, tmp_path: Path
+) -> None:
+    """Choices of the same length; free answers and varying numbers have none."""
+    evaluator = InProcess(toy_task.model_copy(update=changes), None, tmp_path / "cache")
+    assert evaluator.describe(lambda done, total: None)["options"] == options
 
 
 def test_evaluations(lab: Laboratory) -> None:
@@ -280,17 +299,20 @@ def test_a_split_that_does_not_exist_writes_nothing(lab: Laboratory) -> None:
     assert lab.files() == {}
 
 
-@pytest.mark.parametrize(("leaks", "told"), [(0, None), (1, 10), (10, 10), (11, 20), (37, 40)])
-def test_decontamination_counts_are_rounded_up(lab: Laboratory, leaks: int, told: int | None) -> None:
+@pytest.mark.parametrize(("leaks", "told"), [(0, 10), (1, 10), (10, 10), (11, 20), (37, 40)])
+def test_decontamination_counts_in_tens_and_never_tells_of_none(lab: Laboratory, leaks: int, told: int) -> None:
+    """Which rows leak, and how, stays in `sealed/`."""
     leaking = [
         {"content": f"Which colour has the code {i % 4} in box {i}?", "answer": WORDS[i % 4], "options": [], "row": i}
         for i in range(leaks)
     ]
     clean = [{"content": f"Say {i}.", "answer": f"{i}", "options": [], "row": 1000 + i} for i in range(25)]
     write_jsonl(lab.folder / "rows.jsonl", [*clean[:5], *leaking, *clean[5:]])
-    removed = lab.evaluator.decontaminate(lab.folder / "rows.jsonl", lab.folder / "kept.jsonl")
-    assert removed == ({} if told is None else {"leak (exact)": told})
+    assert lab.evaluator.decontaminate(lab.folder / "rows.jsonl", lab.folder / "kept.jsonl") == told
     assert list(read_jsonl(lab.folder / "kept.jsonl")) == clean
+    assert list(read_jsonl(lab.run / "sealed" / "leaks" / "rows.jsonl")) == [
+        {"reason": "exact", **row} for row in leaking
+    ]
 
 
 def test_decontamination_covers_every_split(lab: Laboratory) -> None:

@@ -1,6 +1,7 @@
 """What the machine offers, and the lock that keeps heavy work apart."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.hardware import Gpu, compute_environment, heavy_work, survey_hardware, versions
-from tasks.child import child_environment
+from eval.hardware import ROOMS, Gpu, compute_environment, heavy_work, survey_hardware, versions
+from tasks.child import CHECKOUT, child_environment
 
 Install = Callable[[str], None]
 
@@ -85,6 +86,28 @@ def test_versions_are_found_without_loading_the_libraries() -> None:
     first, second = done.stdout.splitlines()
     assert first == f"{sys.version.split()[0]} {versions()['torch']} {versions()['transformers']}"
     assert second == "[]"
+
+
+def test_our_own_version_follows_the_code(tmp_path: Path) -> None:
+    """The same for the same files wherever they lie, another one when a line is another; other folders do not count."""
+    for room in ROOMS:
+        shutil.copytree(CHECKOUT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__", "data", "facts"))
+    code = "from eval.hardware import versions; print(versions()['ft-dojo'])"
+
+    def found() -> str:
+        environment = child_environment({"PYTHONPATH": str(tmp_path)})
+        line = [sys.executable, "-c", code]
+        done = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.split()[-1]
+
+    first = found()
+    assert first == versions()["ft-dojo"].split()[-1]
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/script.py").write_text("print(1)")
+    assert found() == first
+    with (tmp_path / "graph/state.py").open("a") as file:
+        file.write("# changed")
+    assert found() != first
 
 
 HOLD = (

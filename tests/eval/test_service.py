@@ -77,6 +77,21 @@ def test_values_and_progress_travel(toy: Service) -> None:
     assert toy.call("count", to=3) == "counted"  # nobody has to listen
 
 
+def test_the_wait_for_a_start_is_told(toy: Service) -> None:
+    """Once for a process that has to start, not at all for one that answers."""
+    told: list[float] = []
+    toy.waited = told.append
+    began = time.monotonic()
+    toy.call("echo", value=1)
+    assert len(told) == 1
+    assert 0 < told[0] <= time.monotonic() - began
+    toy.call("echo", value=2)
+    assert len(told) == 1
+    kill(toy)
+    toy.call("echo", value=3)
+    assert len(told) == 2
+
+
 def test_one_process_answers_all_calls(toy: Service) -> None:
     toy.start()
     pid = toy.pid

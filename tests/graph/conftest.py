@@ -38,6 +38,6 @@ def dry_run(watched_run: tuple[Finished, list[Sighting]]) -> Finished:
 
 @pytest.fixture(scope="session")
 def learned_run(laboratory: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A real loop of the built-in practitioner on a task that the tiny model can learn."""
+    """A real loop of the built-in practitioner on a task that the tiny model can learn; all is delivered."""
     task = write_signs(tmp_path_factory.mktemp("signs"), lessons=240)
-    return laboratory.run("learned", "--task", task, "--model", "tiny-random", "--max-experiments", "2")
+    return laboratory.run("learned", "--task", task, "--model", "tiny-random", "--max-experiments", "2", "--merge")

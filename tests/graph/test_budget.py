@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eval.result import EvalResult
-from graph.budget import DELIVERY_SECONDS, OVERHEAD_SECONDS, SLOWER, Budget, Clock
+from graph.budget import DELIVERY_SECONDS, MERGE_SECONDS, OVERHEAD_SECONDS, SLOWER, Budget, Clock
 from graph.config import PROFILES, RunConfig, choose_profile, parse_duration
 from memory.records import Experiment, TrainingRun
 from tasks.failure import InputError
@@ -42,9 +42,21 @@ def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, gene
 
 
 def test_the_time_of_test_and_delivery_is_set_aside(tmp_path: Path) -> None:
-    """Test items are answered twice, at the pace of the slowest evaluation so far, and a little slower."""
-    found = budget(tmp_path).reserve([experiment(0), experiment(1, evaluation=25.0)])
-    assert found == pytest.approx(2 * 100 * (25.0 / 50) * SLOWER + DELIVERY_SECONDS)
+    """Test items are answered by both models, each at the pace of the slowest of its kind, and a little slower."""
+    found = budget(tmp_path).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
+    assert found == pytest.approx(100 * (55.0 / 50) * SLOWER + DELIVERY_SECONDS)
+    merging = budget(tmp_path, merge=True).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
+    assert merging == pytest.approx(found + MERGE_SECONDS)
+
+
+@pytest.mark.parametrize(("cut", "expected"), [(0.0, 50.0), (0.5, 40.0), (1.0, 30.0)])
+def test_a_trained_model_is_expected_to_end_its_answers(cut: float, expected: float, tmp_path: Path) -> None:
+    """The untouched model's pace holds less what runs into the token limit, until a trained one was seen."""
+    untouched = experiment(0, evaluation=50.0)
+    assert untouched.selection is not None
+    untouched = untouched.model_copy(update={"selection": untouched.selection.model_copy(update={"truncated": cut})})
+    assert budget(tmp_path).evaluation_seconds([untouched]) == pytest.approx(expected)
+    assert budget(tmp_path).evaluation_seconds([untouched, experiment(1, evaluation=45.0)]) == 45.0
 
 
 def test_an_evaluation_from_the_cache_says_nothing_about_time(tmp_path: Path) -> None:
@@ -82,13 +94,24 @@ def test_whether_another_experiment_may_start(
     assert budget(tmp_path, used, **changes).allows_another(trials) is allowed
 
 
-def test_a_first_training_leaves_time_for_a_second(tmp_path: Path) -> None:
-    """It gets at most half; with one experiment planned it gets all."""
+@pytest.mark.parametrize(("planned", "tried"), [(1, 0), (3, 0), (3, 1), (3, 2)])
+def test_time_is_shared_evenly_among_the_experiments_that_are_left(planned: int, tried: int, tmp_path: Path) -> None:
+    """The last one gets all; each share pays for its own evaluation."""
+    trials = [experiment(number) for number in range(tried + 1)]
+    found = budget(tmp_path, max_experiments=planned)
+    left = found.seconds_left(trials) or 0
+    assert found.training_seconds(trials) == pytest.approx(left / (planned - tried) - 10 - OVERHEAD_SECONDS, abs=1)
+
+
+def test_a_plan_may_ask_for_another_share_and_leaves_the_rest(tmp_path: Path) -> None:
+    """An experiment that takes what its share buys leaves the other shares untouched, but for the clock's noise."""
     trials = [experiment(0)]
-    two, one = budget(tmp_path), budget(tmp_path, max_experiments=1)
-    left = two.seconds_left(trials) or 0
-    assert two.training_seconds(trials) == pytest.approx(left / 2 - 10 - OVERHEAD_SECONDS, abs=1)
-    assert one.training_seconds(trials) == pytest.approx(left - 10 - OVERHEAD_SECONDS, abs=1)
+    found = budget(tmp_path)
+    left = found.seconds_left(trials) or 0
+    seconds = found.training_seconds(trials, 0.6)
+    assert seconds == pytest.approx(0.6 * left - 10 - OVERHEAD_SECONDS, abs=1)
+    later = budget(tmp_path, used=(seconds or 0) + 10 + OVERHEAD_SECONDS)
+    assert later.seconds_left([*trials, experiment(1)]) == pytest.approx(0.4 * left, abs=1)
 
 
 def test_replicates_share_the_time(tmp_path: Path) -> None:
@@ -96,7 +119,7 @@ def test_replicates_share_the_time(tmp_path: Path) -> None:
     trials = [experiment(0)]
     three = budget(tmp_path, replicates=3)
     left = three.seconds_left(trials) or 0
-    assert three.training_seconds(trials) == pytest.approx((left / 2 - 3 * 10 - OVERHEAD_SECONDS) / 3, abs=1)
+    assert three.training_seconds(trials, 0.5) == pytest.approx((left / 2 - 3 * 10 - OVERHEAD_SECONDS) / 3, abs=1)
 
 
 def test_training_time_is_never_negative(tmp_path: Path) -> None:
@@ -107,21 +130,33 @@ def test_training_time_is_never_negative(tmp_path: Path) -> None:
 
 
 def test_roles_are_told_rounded_figures(tmp_path: Path) -> None:
-    """Whole minutes, tokens to one digit: the noise of a clock changes no decision. The measured speed counts."""
+    """Whole minutes, tokens to two digits: the noise of a clock changes no decision. The measured speed counts."""
     before = budget(tmp_path).remaining([experiment(0)])
     after = budget(tmp_path).remaining([experiment(0), experiment(1, seconds=200.0)])
     assert (before.experiments, after.experiments) == (3, 2)
     assert before.minutes == round((1000 - DELIVERY_SECONDS - 52) / 60)
     assert before.training_tokens is not None
     assert after.training_tokens is not None
-    assert str(before.training_tokens).rstrip("0") in set("123456789")
+    assert len(str(before.training_tokens).rstrip("0")) <= 2
     assert after.training_tokens > before.training_tokens
+
+
+def test_roles_are_told_what_a_share_buys_and_what_all_the_time_would(tmp_path: Path) -> None:
+    """At 100 tokens a second; what is between the two follows from them."""
+    trials = [experiment(0)]
+    found = budget(tmp_path)
+    told = {share: found.remaining(trials, share) for share in (None, 1 / 3, 0.5, 1.0)}
+    assert told[None] == told[1 / 3]
+    assert len({one.most_tokens for one in told.values()}) == 1
+    assert told[1.0].training_tokens == told[1.0].most_tokens == pytest.approx(888 * 100, rel=0.02)
+    assert told[0.5].training_tokens == pytest.approx(424 * 100, rel=0.02)
+    assert budget(tmp_path, max_experiments=1).remaining(trials).training_tokens == told[1.0].most_tokens
 
 
 def test_without_a_time_limit_nothing_is_said_of_time(tmp_path: Path) -> None:
     """Two runs compared under `--max-experiments` do not depend on a clock."""
     found = budget(tmp_path, budget_seconds=None).remaining([experiment(0)])
-    assert (found.minutes, found.training_tokens) == (None, None)
+    assert (found.minutes, found.training_tokens, found.most_tokens) == (None, None, None)
 
 
 @pytest.mark.parametrize(

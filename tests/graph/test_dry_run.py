@@ -134,7 +134,7 @@ def test_rows_and_where_they_came_from_are_kept_side_by_side(finance: tuple[Fini
     rows, origins = (run.rows(f"experiments/001/{name}.jsonl") for name in ("data", "provenance"))
     data = run.experiments[1].data
     assert data is not None
-    assert len(rows) == len(origins) == data.rows == 32
+    assert len(rows) == len(origins) == data.rows == 22  # of 32, decontamination takes ten at least
     assert {frozenset(row) for row in rows} == {frozenset({"prompt", "answer"})}
     assert {origin["source"] for origin in origins} == set(data.rows_by_source)
 

@@ -78,13 +78,12 @@ def test_a_failed_stage_leaves_no_result(run: RunDir) -> None:
 
 
 def test_a_line_cut_off_by_a_crash_is_passed_over(run: RunDir) -> None:
-    """Events before it count; the time of failed attempts counts too."""
+    """Events before it count."""
     with run.stage("train", 1, run.file("training.json")):
         pass
     with run.file("events.jsonl").open("a") as file:
         file.write('{"time": "2026-01-01T00:00:00", "stage": "tr')
     assert whats(run) == ["start", "end"]
-    assert list(run.stage_seconds()) == ["train"]
 
 
 def test_an_event_after_a_cut_off_line_is_not_lost(run: RunDir) -> None:
@@ -139,3 +138,14 @@ def test_paths_in_records_are_relative(run: RunDir) -> None:
     assert run.relative(run.experiment(3) / "adapter") == "experiments/003/adapter"
     with pytest.raises(ValueError, match="not in the subpath"):
         run.relative(Path("/elsewhere"))
+
+
+@pytest.mark.parametrize("named", ["link", "other/../run", "run/."])
+def test_records_are_relative_however_the_directory_is_named(named: str, tmp_path: Path) -> None:
+    """Through a link, or with `..` in its path, as `--run-dir` may give it."""
+    for folder in ("run", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    found = RunDir(tmp_path / named)
+    assert found.relative((found.experiment(1) / "adapter").resolve()) == "experiments/001/adapter"
+    assert found.relative(found.experiment(1) / "adapter") == "experiments/001/adapter"

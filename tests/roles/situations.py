@@ -5,7 +5,17 @@ from typing import Any
 from eval.hardware import Gpu, Hardware
 from eval.result import EvalResult, GroupScore, ItemResult
 from eval.verdict import Verdict
-from memory.records import DataRecipe, Diagnosis, Experiment, Finding, Plan, Step, TrainingConfig, TrainingData
+from memory.records import (
+    DataRecipe,
+    Diagnosis,
+    Evidence,
+    Experiment,
+    Finding,
+    Plan,
+    Step,
+    TrainingConfig,
+    TrainingData,
+)
 from memory.records import TrainingRun as Run
 from roles.briefing import (
     DataBriefing,
@@ -116,6 +126,24 @@ def diagnosis(cause: str) -> Diagnosis:
     )
 
 
+EVIDENCE = (
+    Evidence(
+        name="flips",
+        claim="4 of 20 feedback items changed against the untouched model: 3 were fixed and 1 broken.",
+        count=4,
+        of=20,
+        figures={"fixed": 3.0, "broken": 1.0, "p": 0.625},
+    ),
+    Evidence(
+        name="format_match",
+        claim="150 of 200 training rows have the benchmark's own prompt; by source: exams 100 %, glossary 0 %.",
+        count=150,
+        of=200,
+        figures={"exams": 1.0, "glossary": 0.0},
+    ),
+)
+
+
 def plan(*, parent: int = 0, data: str = "keep", training: str = "keep") -> Plan:
     """A plan with these strategies."""
     factor = "both" if parent == 0 else "training" if data == "keep" else "data"
@@ -161,7 +189,8 @@ def trial(
         "seconds": 60.0,
     }
     if failure:
-        return Experiment(**shared, failure=Failure(stage="train", kind=failure, message="it broke"))
+        broke = Failure(stage="train", kind=failure, message="it broke")
+        return Experiment(**shared, failure=broke, evidence=EVIDENCE[1:])
     run = Run(
         adapter="adapter",
         adapter_hash="a0",
@@ -179,11 +208,31 @@ def trial(
     )  # fmt: skip
     feedback = result(score, unparsed=unparsed, groups=groups)
     return Experiment(
-        **shared, training=run, feedback=feedback, selection=result(score, split="selection"), verdict=verdict
+        **shared, training=run, feedback=feedback, selection=result(score, split="selection"), verdict=verdict,
+        effect=0.2, evidence=EVIDENCE,
+    )  # fmt: skip
+
+
+RECALLED = (
+    Recollection(
+        id="other/003",
+        similarity=0.8,
+        summary="half the rows: better, effect 0.2",
+        experiment=trial(3).model_copy(update={"run": "other"}),
+        baseline=0.3,
+    ),
+)
+
+
+def remaining(tokens: int | None = None, *, experiments: int = 3, most: int | None = None) -> Remaining:
+    """What is left when the next training may take so many tokens; without a number, no time limit."""
+    return Remaining(
+        experiments=experiments,
+        tokens_per_second=400,
+        minutes=None if tokens is None else 40,
+        training_tokens=tokens,
+        most_tokens=None if tokens is None else most or experiments * tokens,
     )
-
-
-RECALLED = (Recollection(id="other/003", similarity=0.8, summary="half the rows: better, effect 0.2"),)
 
 
 def situation(*trials: Experiment, incumbent: int = 0, tokens: int | None = None, **rest: Any) -> dict[str, Any]:
@@ -192,9 +241,7 @@ def situation(*trials: Experiment, incumbent: int = 0, tokens: int | None = None
         "survey": survey(),
         "trials": (untouched(), *trials),
         "incumbent": incumbent,
-        "remaining": Remaining(
-            experiments=3, tokens_per_second=400, minutes=None if tokens is None else 40, training_tokens=tokens
-        ),
+        "remaining": remaining(tokens),
         "recalled": (),
     }
     return settings | rest
@@ -202,13 +249,16 @@ def situation(*trials: Experiment, incumbent: int = 0, tokens: int | None = None
 
 def planner(*trials: Experiment, **rest: Any) -> PlannerBriefing:
     """The planner's briefing after these trials."""
-    latest = trials[-1].diagnosis if trials else None
-    return PlannerBriefing(**situation(*trials, **rest), diagnosis=latest)
+    latest = trials[-1] if trials else untouched()
+    own: dict[str, Any] = {"diagnosis": latest.diagnosis, "evidence": latest.evidence}
+    own |= {name: rest.pop(name) for name in list(rest) if name in own}
+    return PlannerBriefing(**situation(*trials, **rest), **own)
 
 
 def data_engineer(strategy: str = "all sources", *trials: Experiment, **rest: Any) -> DataBriefing:
     """The data engineer's briefing for a strategy."""
     own: dict[str, Any] = {"plan": plan(data=strategy), "parent_recipe": None, "diagnosis": None, "steps": ()}
+    own |= {"evidence": ()}
     own |= {name: rest.pop(name) for name in list(rest) if name in own}
     return DataBriefing(**situation(*trials, **rest), **own)
 
@@ -216,7 +266,7 @@ def data_engineer(strategy: str = "all sources", *trials: Experiment, **rest: An
 def trainer(strategy: str = "defaults", *trials: Experiment, **rest: Any) -> TrainerBriefing:
     """The trainer's briefing for a strategy."""
     own: dict[str, Any] = {"plan": plan(training=strategy), "data": training_data(), "parent_config": None}
-    own |= {"diagnosis": None, "methods": ("sft",)}
+    own |= {"diagnosis": None, "evidence": (), "methods": ("sft",)}
     own |= {name: rest.pop(name) for name in list(rest) if name in own}
     return TrainerBriefing(**situation(*trials, **rest), **own)
 
@@ -224,6 +274,7 @@ def trainer(strategy: str = "defaults", *trials: Experiment, **rest: Any) -> Tra
 def diagnostician(experiment: Experiment, **rest: Any) -> DiagnosticianBriefing:
     """The diagnostician's briefing about an experiment."""
     own: dict[str, Any] = {"parent_feedback": None, "wrong": (), "fixed": 0, "broken": 0}
+    own |= {"evidence": experiment.evidence}
     own |= {name: rest.pop(name) for name in list(rest) if name in own}
     return DiagnosticianBriefing(**situation(experiment, **rest), experiment=experiment, **own)
 
@@ -247,16 +298,16 @@ def full_briefings() -> dict[str, Situation]:
     table = (group("blue", 0.2, 0.4), group("red", 0.8, 0.95))
     good = trial(1, cause="weak knowledge", groups=table)
     bad = trial(2, plan(parent=1, training="larger adapter"), failure=FailureKind.OOM, cause="out of memory")
-    known = diagnosis("weak knowledge")
+    parent: dict[str, Any] = {"diagnosis": good.diagnosis, "evidence": good.evidence}
     steps = ({"name": "sample", "does": "Keep rows.", "parameters": {"rows": {"type": "integer"}}},)
     decided = plan(parent=1, data="other rows")
     wrong = (item("q7", "Which colour?", "red", "blue"), item("q8", "Which code?", "green", "no idea", parsed=False))
     return {
         "planner": planner(good, bad, **shared),
         "data_engineer": data_engineer(
-            "", good, bad, **shared, plan=decided, parent_recipe=FULL_RECIPE, diagnosis=known, steps=steps
+            "", good, bad, **shared, **parent, plan=decided, parent_recipe=FULL_RECIPE, steps=steps
         ),
-        "trainer": trainer("", good, bad, **shared, plan=decided, parent_config=TrainingConfig(), diagnosis=known),
+        "trainer": trainer("", good, bad, **shared, **parent, plan=decided, parent_config=TrainingConfig()),
         "diagnostician": diagnostician(good, **shared, parent_feedback=result(0.3), wrong=wrong, fixed=8, broken=2),
     }
 

@@ -21,9 +21,15 @@ TASK = Task(
 )  # fmt: skip
 CONTEXT = StepContext(TASK, 0)
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "balance": {"by": "source"},
+    "choices": {"source": "a", "answer": "answer", "number": 2},
     "deduplicate": {},
     "filter": {"require": ["answer"], "where": "answer != 'red'"},
     "format": {"source": "a", "prompt": "{{ question }}", "answer": "{{ answer }}"},
+    "html_clean": {"field": "question", "select": {"text": "b"}},
+    "label_clean": {},
+    "mix": {"shares": {"a": 0.5, "b": 0.5}},
+    "near_duplicates": {},
     "sample": {"rows": 3, "by": "source"},
     SCRIPT: {"code": "pass"},
 }
@@ -46,6 +52,22 @@ MIXED = [
     *rows(*({"question": f"Q{n // 2}?", "answer": ["red", "red", "blue", ""][n % 4]} for n in range(8))),
     *rows(*({"question": f"P{n}?", "answer": "green"} for n in range(4)), source="b"),
 ]
+LABELLED = [
+    *rows(
+        *(
+            {"content": content, "options": ["a rise in prices", "a fall in prices"], "answer": f"a {way} in prices"}
+            for way, content in (
+                ("rise", "What does the term inflation mean?"),
+                ("rise", "How is inflation defined in economics?"),
+                ("fall", "Which statement explains the term inflation?"),
+            )
+        )
+    ),
+    *rows({"content": "a rise in prices", "options": [], "answer": "inflation"}, source="b"),
+]
+"""Formatted rows; the third contradicts the others."""
+GIVEN = {"label_clean": LABELLED}
+"""Rows for steps that can do nothing with `MIXED`."""
 
 # ----- the contract of every step
 
@@ -84,14 +106,15 @@ def test_a_step_is_immutable_and_has_a_version(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in names() if name != SCRIPT])
 def test_a_step_is_deterministic_and_leaves_its_input_alone(name: str) -> None:
-    given = copy.deepcopy(MIXED)
+    original = GIVEN.get(name, MIXED)
+    given = copy.deepcopy(original)
     first = apply(name, given, **PARAMETERS[name])
-    assert given == MIXED
-    assert first == apply(name, copy.deepcopy(MIXED), **PARAMETERS[name])
-    assert first.removed or name == "format"
-    assert len(first.rows) + sum(first.removed.values()) == len(MIXED)
+    assert given == original
+    assert first == apply(name, copy.deepcopy(original), **PARAMETERS[name])
+    assert first.removed or first.changed or name == "format"
+    assert len(first.rows) + sum(first.removed.values()) == len(original)
     kept = [(row.source, row.row) for row in first.rows]
-    assert kept == [(row.source, row.row) for row in MIXED if (row.source, row.row) in kept]
+    assert kept == [(row.source, row.row) for row in original if (row.source, row.row) in kept]
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name != SCRIPT])
@@ -106,7 +129,9 @@ def test_an_unknown_step_is_refused_with_the_known_ones() -> None:
     assert all(name in refused.value.failure.message for name in names())
 
 
-@pytest.mark.parametrize("name", ["gate", "row", "pipeline", "__main__", "../format", ""])
+@pytest.mark.parametrize(
+    "name", ["gate", "row", "pipeline", "witnesses", "label_agreement", "formulas", "__main__", "../format", ""]
+)
 def test_what_is_no_step_cannot_be_loaded_as_one(name: str) -> None:
     with pytest.raises(StageError, match="unknown step"):
         step_class(name)
@@ -221,6 +246,29 @@ def test_sample_of_one_source_leaves_the_others_alone() -> None:
     assert (kept.count("a"), kept.count("b")) == (2, 9)
 
 
+@pytest.mark.parametrize(("rows", "preferred"), [(4, 4), (6, 6), (10, 6), (40, 6)])
+def test_sample_takes_preferred_rows_first_and_fills_up_with_others(rows: int, preferred: int) -> None:
+    """Six rows are preferred; rows that lack the field are not, and all stay in their order."""
+    given = [*numbered(20, topic="tax"), *numbered(6, "b", topic="funds, old"), *numbered(20, "c")]
+    kept = apply("sample", given, rows=rows, prefer='topic in ["funds, old", "bonds"]').rows
+    assert len(kept) == rows
+    assert [row.source for row in kept].count("b") == preferred
+    assert kept == [row for row in given if row in kept]
+
+
+def test_sample_prefers_within_its_source_and_evenly_within_each_value() -> None:
+    given = [*numbered(20, topic="x"), *numbered(20, topic="y"), *numbered(9, "b", topic="x")]
+    kept = apply("sample", given, rows=8, source="a", by="topic", prefer="answer >= 16").rows
+    assert [row.fields["topic"] for row in kept if row.source == "a"] == ["x"] * 4 + ["y"] * 4
+    assert all(row.fields["answer"] >= 16 for row in kept if row.source == "a")
+    assert [row.source for row in kept].count("b") == 9
+
+
+def test_sample_with_a_broken_wish_is_an_error_that_shows_it() -> None:
+    with pytest.raises(InputError, match="topic =="):
+        apply("sample", numbered(5, topic="x"), rows=2, prefer="topic ==")
+
+
 # ----- format
 
 GOOD = {"question": "Which?", "first": "red", "second": "blue", "answer": "red"}
@@ -228,7 +276,7 @@ GOOD = {"question": "Which?", "first": "red", "second": "blue", "answer": "red"}
 
 def test_format_as_the_task_renders_prompt_options_and_content() -> None:
     applied = apply("format", rows(GOOD), source="a", answer="{{ answer }}")
-    assert applied.rows[0].fields == {
+    assert applied.rows[0].fields == GOOD | {
         "prompt": "Which? red or blue?",
         "answer": "red",
         "options": ["red", "blue"],
@@ -247,9 +295,20 @@ def test_format_computes_new_fields_before_the_prompt() -> None:
 
 def test_format_with_an_own_prompt_is_not_held_to_the_tasks_form() -> None:
     applied = apply("format", rows(GOOD), source="a", prompt="Say: {{ question }}", answer="It is {{ answer }}.")
-    assert applied.rows[0].fields == {
+    assert applied.rows[0].fields == GOOD | {
         "prompt": "Say: Which?", "answer": "It is red.", "options": [], "content": "Which?", "task_format": False,
     }  # fmt: skip
+
+
+def test_raw_fields_stay_beside_what_format_makes_of_them_for_the_steps_after_it() -> None:
+    """A category that the prompt does not show can still decide which rows are kept."""
+    made = apply("format", rows(GOOD | {"topic": "x"}, GOOD | {"topic": "y"}), source="a", answer="{{ first }}").rows
+    kept = apply("filter", made, where="topic == 'y'").rows
+    assert [(row.row, row.fields["prompt"], row.fields["question"]) for row in kept] == [
+        (2, "Which? red or blue?", "Which?")
+    ]
+    other = apply("format", rows(GOOD | {"topic": "x"}), source="a", prompt="{{ topic }}?", answer="{{ first }}").rows
+    assert other[0].fields["first"] == "red"
 
 
 def test_format_touches_its_own_source_only_and_keeps_the_origin() -> None:

@@ -18,6 +18,7 @@ from tasks.child import CHECKOUT
 from tasks.corpus import materialise
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_record
+from tasks.starter.planted import PLANTED
 from tasks.task import Task
 
 pytestmark = pytest.mark.skipif(sandbox.available() is not None, reason=str(sandbox.available()))
@@ -284,7 +285,7 @@ SECRET, OPEN = "planted-benchmark-words", "planted-lesson-words"
 
 
 def planted(toy_task: Task, tmp_path: Path) -> tuple[list[str], Path]:
-    """Secrets where a run keeps them, an open word in the corpus as control; the needles in hex and the corpus."""
+    """Secrets where a run and the starter task keep them, an open word in the corpus as control; needles and corpus."""
     with (tmp_path / "benchmark.jsonl").open("a") as file:
         file.write(json.dumps({"id": "x", "question": SECRET}) + "\n")
     with (tmp_path / "lessons.jsonl").open("a") as file:
@@ -294,7 +295,8 @@ def planted(toy_task: Task, tmp_path: Path) -> tuple[list[str], Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(SECRET)
     starter = json.loads((CHECKOUT / "tasks/starter/data/benchmark.jsonl").read_text().partition("\n")[0])["question"]
-    needles = [text.encode().hex() for text in (SECRET, starter, OPEN)]
+    faults = next(line for line in PLANTED.read_text().splitlines() if "wrong_labels" in line)
+    needles = [text.encode().hex() for text in (SECRET, starter, faults, OPEN)]
     return needles, materialise(toy_task, None, tmp_path / "cache")
 
 
@@ -320,7 +322,7 @@ def test_a_step_that_looks_for_the_benchmark_finds_nothing(toy_task: Task, tmp_p
     )
     assert done.returncode == 0, done.stderr
     (row,) = read_jsonl(Path(done.stdout.strip()))
-    assert json.loads(row["prompt"]) == [f"{needles[2]} in {corpus}/lessons.jsonl"]
+    assert json.loads(row["prompt"]) == [f"{needles[-1]} in {corpus}/lessons.jsonl"]
     assert list(tmp_path.rglob("was.here")) == [folder / "was.here"]
 
 
@@ -334,5 +336,5 @@ def test_a_script_that_looks_for_the_benchmark_finds_nothing(
     code += "open('/out/data.jsonl', 'w').write(json.dumps(row))"
     pipeline = Pipeline(toy_task, corpus, tmp_path / "run" / "steps", tiny_model, 0)
     (row,) = gated(pipeline.apply(recipe(script(code)), 10**6, folder))
-    assert json.loads(row.prompt) == [f"{needles[2]} in /corpus/lessons.jsonl"]
+    assert json.loads(row.prompt) == [f"{needles[-1]} in /corpus/lessons.jsonl"]
     assert list(tmp_path.rglob("was.here")) == [folder / "out" / "was.here"]

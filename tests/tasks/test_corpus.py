@@ -150,7 +150,8 @@ print(corpus.materialise(task, None, Path(sys.argv[2])))
 def test_the_starter_corpus_holds_no_benchmark_file(tmp_path: Path) -> None:
     folder = materialise(finance_starter, None, tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == [
-        INDEX, "exam_bank.jsonl", "glossary.jsonl", "worked_solutions.jsonl"]  # fmt: skip
+        INDEX, "exam_bank.jsonl", "forum_dump.jsonl", "glossary.jsonl", "headlines.jsonl", "mock_exams.jsonl",
+        "worked_solutions.jsonl"]  # fmt: skip
     ids = {row["id"] for row in read_jsonl(Path(finance_starter.base_dir) / "benchmark.jsonl")}
     assert ids
     assert not any(row.get("id") in ids for path in folder.glob("*.jsonl") for row in read_jsonl(path))

@@ -25,6 +25,13 @@ CHINESE = (
     "如果市场利率保持不变，投资者按面值买入并持有到期，其到期收益率应当是多少？"  # noqa: RUF001
 )
 OPTIONS = ("five percent", "six percent", "ten percent", "none of these")
+WAGES = (
+    "Wages earned by staff this month are paid next month. Under which heading does the unpaid amount stand at month "
+    "end?"
+)
+HEADINGS = ("current asset", "share capital", "current liability", "long-term investment")
+QUOTING = 'In accounting, which expression stands for "a cost incurred but not yet invoiced or paid"?'
+SIDES = ("it lies below the equilibrium", "it lies above the equilibrium")
 
 
 def item(content: str, answer: str = "five percent", options: tuple[str, ...] = OPTIONS) -> Sample:
@@ -39,6 +46,11 @@ ITEMS = [
     item("Which letter names the yield that holds until a bond is repaid at par value?", "B", ("coupon", "maturity")),
     item("What is NPV?", "net present value", ()),
     item("A sum of 200 grows by 10 a year for 3 years without compound interest: what is the sum?", "230", ()),
+    item(WAGES, "current liability", HEADINGS),
+    item(QUOTING, "accrued expense", ("accrued expense", "goodwill", "prudence", "provision")),
+    item("Which of the following statements is true?", "A", ("demand falls", "demand rises", "prices fall")),
+    item("What is true about a price ceiling that binds?", "it lies below the equilibrium", SIDES),
+    item("How many rings does the molecule CC(NC(=O)c1ccc2c(c1)OCO2)c1ccccc1 have, all told?", "3", ()),
 ]
 
 
@@ -88,10 +100,103 @@ LEAKS: dict[str, tuple[Content, str]] = {
 @pytest.mark.parametrize("case", LEAKS)
 def test_a_leak_is_found(guard: Decontaminator, case: str) -> None:
     content, reason = LEAKS[case]
-    assert guard.leak(content) == reason
+    assert guard.leaks([content]) == [reason]
+
+
+WITH_LETTERS = "A. share capital B. current liability C. long-term investment D. current asset"
+EDITED: dict[str, Content] = {
+    "typos": row(WAGES.replace("earned", "eanred").replace("heading", "headding"), "current liability", *HEADINGS),
+    "other words": row(WAGES.replace("staff", "employees").replace("amount", "sum"), "current liability", *HEADINGS),
+    "words dropped": row(WAGES.replace("by staff ", "").replace("the unpaid", "unpaid"), "current liability"),
+    "words added": row(
+        WAGES.replace("are paid", "are usually paid").replace("stand", "finally stand"), "current liability"
+    ),
+    "sentences exchanged": row(" ".join(reversed(WAGES.split(". "))), "current liability", *HEADINGS),
+    "a number before it": row(f"Q12. {WAGES.replace('month end', 'the end')}", "current liability", *HEADINGS),
+    "other punctuation": row(
+        WAGES.replace(".", " -").replace("?", "...").replace("staff", "the staff"), "current liability"
+    ),
+    "another wrong option": row(
+        WAGES.replace("heading", "title"), "current liability", "goodwill", "current liability", *HEADINGS[:2]
+    ),
+    "the letter of its own options": row(WAGES.replace("heading", "title"), "D", *HEADINGS[:2], "loss", HEADINGS[2]),
+    "the letter of options in the prompt": row(f"{WAGES.replace('heading', 'title')} {WITH_LETTERS}", "B"),
+    "another letter after options in another order": row(
+        f"{ITEMS[4].content.replace('names', 'stands for')} A. maturity B. coupon", "A"
+    ),
+    "an answer with its reason": row(WAGES.replace("heading", "title"), "It is owed soon: a current liability."),
+    "in a definition": row(QUOTING.replace("incurred", "incured").replace("stands for", "means"), "accrued expense"),
+    "around a definition": row(QUOTING.replace("expression", "term"), "accrued expense"),
+    "numbers written otherwise": row(
+        LONG.replace("1,000", "1 000").replace("5 %", "5%").replace("trader", "dealer")
+        .replace("Utrecht", "Delft").replace("coupon", "cupon").replace("rates stay", "rates remain"),
+        "five percent",
+    ),
+    "a formula with other words": row(ITEMS[-1].content.replace("molecule", "structure"), "3"),
+    "Chinese": row(
+        CHINESE.replace("某公司", "一家企业").replace("百分之五", "百分五").replace("保持", "维持")
+        .replace("投资者", "买家").replace("应当", "应该").replace("还本", "还款"),
+        "百分之五",
+    ),
+    "short Chinese": row("请问什么是公司债券的久期", "B"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EDITED)
+def test_a_light_edit_does_not_hide_an_item(guard: Decontaminator, case: str) -> None:
+    assert guard.leaks([EDITED[case]]) == ["n-gram"]
+
+
+PARAPHRASE = (
+    "Employees' pay for this month is handed out in the next one. Under what heading is the unpaid sum shown at the "
+    "end of the month?"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "reason"),
+    [
+        (PARAPHRASE, "current liability", "paraphrase"),
+        (PARAPHRASE.upper(), "It is a current liability.", "paraphrase"),
+        (PARAPHRASE, "share capital", None),
+        (PARAPHRASE + " Answer in a word." * 60, "current liability", None),  # longer than what is embedded
+    ],
+)
+def test_a_paraphrase_is_found_by_its_meaning(
+    guard: Decontaminator, question: str, answer: str, reason: str | None
+) -> None:
+    """Also among other rows, and for each of two rows that leak the same item."""
+    assert guard.leaks([row(question, answer)]) == [reason]
+    other = row("Where do wages stand that were paid at once?", "current liability", *HEADINGS)
+    assert guard.leaks([other, row(question, answer), other, row(question, answer)]) == [None, reason, None, reason]
 
 
 LEGAL: dict[str, Content] = {
+    "the same fact and options": row(
+        "Where does a company show an accrued expense in its statement of financial position?",
+        "current liability", *HEADINGS,
+    ),
+    "the same fact with a case of its own": row(
+        "Rent for March is settled in April. How is it classified on the balance sheet of 31 March?",
+        "current liability", *HEADINGS,
+    ),
+    "the definition alone": row("a cost incurred but not yet invoiced or paid", "accrued expense"),
+    "the definition in another question": row(
+        "Name the term: a cost incurred but not yet invoiced or paid.", "accrued expense"
+    ),
+    "the other direction": row('What does "accrued expense" mean?', "a cost incurred but not yet invoiced or paid"),
+    "edited, other answer": row(WAGES.replace("heading", "title"), "share capital", *HEADINGS),
+    "edited, the letter of another option": row(WAGES.replace("heading", "title"), "C", *HEADINGS[1:]),
+    "a letter that names something else": row(ITEMS[4].content, "B", "yield to maturity", "duration"),
+    "an article that looks like a letter": row("Which of the following statements is true?", "a bond is a loan"),
+    "a general question with other options": row(
+        "Which of the following statements is true of a bond?", "A", "it is a loan", "it is a share"
+    ),
+    "one word makes it another question": row("What is true about a price floor that binds?", SIDES[1], *SIDES),
+    "edited, other numbers": row(ITEMS[6].content.replace("200", "190").replace("grows", "rises"), "230"),
+    "a number twice": row(ITEMS[6].content.replace("10", "3").replace("grows", "rises"), "230"),
+    "another formula": row(ITEMS[-1].content.replace("c1ccccc1", "c1ccccc1Cl").replace("OCO2", "OCCO2"), "3"),
+    "other Chinese": row("什么是股票的市盈率和市净率？", "利率敏感度"),  # noqa: RUF001
     "same answer, other question": row(
         "What does a bond bought at its face value with a coupon yield?", "five percent"
     ),
@@ -108,12 +213,12 @@ LEGAL: dict[str, Content] = {
     "another text for the letter": row(ITEMS[4].content, "the coupon"),
     "empty": row("", ""),
     "one word": row("bond", "five percent"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", LEGAL)
 def test_a_legal_row_is_kept(guard: Decontaminator, case: str) -> None:
-    assert guard.leak(LEGAL[case]) is None
+    assert guard.leaks([LEGAL[case]]) == [None]
 
 
 def test_the_run_is_13_words_or_50_characters_long(guard: Decontaminator) -> None:
@@ -121,25 +226,25 @@ def test_the_run_is_13_words_or_50_characters_long(guard: Decontaminator) -> Non
     words = LONG.replace("1,000 and a coupon of 5 %", "x").split()  # numbers count by themselves
     plain = Decontaminator([item(" ".join(words))])
     for length, expected in ((WORDS, "n-gram"), (WORDS - 1, None)):
-        assert plain.leak(row("Say " + " ".join(words[:length]), "five percent")) == expected
+        assert plain.leaks([row("Say " + " ".join(words[:length]), "five percent")]) == [expected]
     characters = [character for character in CHINESE if character.isalpha()]
     for length, expected in ((CHARACTERS, "n-gram"), (CHARACTERS - 1, None)):
-        assert guard.leak(row("请问" + "".join(characters[:length]), "百分之五")) == expected
+        assert guard.leaks([row("请问" + "".join(characters[:length]), "百分之五")]) == [expected]
     few = ["net", "present", "value", "method"]
     for length, expected in ((SHORTEST, "n-gram"), (SHORTEST - 1, None)):
         short = Decontaminator([item(" ".join(few[:length]))])
-        assert short.leak(row("the " + " ".join(few[:length]), "five percent")) == expected
+        assert short.leaks([row("the " + " ".join(few[:length]), "five percent")]) == [expected]
 
 
 def test_a_twin_with_other_options_does_not_hide_an_item() -> None:
     """Two items share a question; a row that leaks the second one is found."""
     guard = Decontaminator([item(LONG, "never", ("never", "always")), item(LONG)])
-    assert guard.leak(row(LONG, "five percent")) == "exact"
-    assert guard.leak(row(f"Say: {LONG}", "always", "always", "never")) == "n-gram"
+    assert guard.leaks([row(LONG, "five percent")]) == ["exact"]
+    assert guard.leaks([row(f"Say: {LONG}", "always", "always", "never")]) == ["n-gram"]
 
 
 def test_an_empty_benchmark_leaks_nothing() -> None:
-    assert Decontaminator([]).leak(row(LONG, "five percent")) is None
+    assert Decontaminator([]).leaks([row(LONG, "five percent")]) == [None]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +280,7 @@ def test_no_honest_row_of_the_starter_corpus_is_dropped(starter_guard: Decontami
     solutions = load_rows(finance_starter.sources[2], finance_starter.base_dir, None)
     honest += [row(raw["question"], raw["solution"]) for raw in solutions]
     assert len(honest) > 1000
-    assert [content for content in honest if starter_guard.leak(content)] == []
+    assert [content for content, reason in zip(honest, starter_guard.leaks(honest), strict=True) if reason] == []
 
 
 PLANTED: dict[str, tuple[Callable[[str], str], str]] = {
@@ -203,13 +308,12 @@ def test_planted_items_are_found_among_exam_rows(
         rows.append(
             row(change(sample.content), answer, *(options if how != "prefix" else sample.options[: len(options)]))
         )
-    assert Counter(map(starter_guard.leak, rows)) == {None: 500, reason: 50}
+    assert Counter(starter_guard.leaks(rows)) == {None: 500, reason: 50}
 
 
 def test_20000_rows_against_the_benchmark_take_less_than_ten_seconds(
     starter: LoadedBenchmark, starter_guard: Decontaminator
 ) -> None:
-    assert len(starter.samples) == 600
     rows = exam_rows()
     chosen = random.Random(1).choices(rows, k=20_000)
     lengthened = [
@@ -217,5 +321,5 @@ def test_20000_rows_against_the_benchmark_take_less_than_ten_seconds(
         for one, two in zip(chosen, chosen[1:] + chosen[:1], strict=True)
     ]
     started = time.perf_counter()
-    assert sum(starter_guard.leak(content) is not None for content in lengthened) < 200
+    assert sum(reason is not None for reason in starter_guard.leaks(lengthened)) < 200
     assert time.perf_counter() - started < 10

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.splits import FEW, Splits, split_samples
+from tasks.splits import FEW, TEST_ROWS, Splits, split_samples
 from tasks.task import Sample
 
 SPLITS = ("feedback", "selection", "test")
@@ -43,6 +43,17 @@ def test_half_is_test_and_the_rest_is_divided_30_to_70_in_each_group() -> None:
         counts = Counter(group_of[id_] for id_ in getattr(splits, name))
         for group, size in (("a", 200), ("b", 100), ("c", 40), ("d", 11)):
             assert abs(counts[group] - share * size) <= 1, (name, group)
+
+
+def test_a_large_benchmark_seals_about_500_rows_and_leaves_the_others_to_selection() -> None:
+    samples = [sample(number, group=f"g{number % 4}", cluster=f"c{number // 12}") for number in range(2400)]
+    splits = split_samples(samples)
+    assert TEST_ROWS <= len(splits.test) <= TEST_ROWS + 4 * 12
+    assert abs(len(splits.feedback) - 0.3 * (2400 - len(splits.test))) <= 4 * 12
+    group_of = {item.id: item.group for item in samples}
+    counts = Counter(group_of[id_] for id_ in splits.test)
+    assert max(counts.values()) - min(counts.values()) <= 12
+    assert len(split_samples(groups(a=1000)).test) == 500
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:

@@ -230,5 +230,6 @@ def test_the_example_measures_on_other_rows_than_it_teaches(tmp_path: Path) -> N
         )
         for row in rows
     ]
-    assert sum(guard.leak(content) == "exact" for content in contents) == 0
-    assert sum(guard.leak(content) == "n-gram" for content in contents) <= 5  # twins within MMLU itself
+    reasons = guard.leaks(contents)
+    assert reasons.count("exact") == 0
+    assert len(reasons) - reasons.count(None) <= 5  # twins within MMLU itself
