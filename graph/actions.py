@@ -4,6 +4,7 @@ They need a `RunContext` and no graph, so that a person or another agent can dri
 idempotent: its output is kept under the hash of its inputs, and a second call reads it back.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,17 @@ from roles import evidence
 from roles.briefing import Survey
 from roles.evidence.case import Case, TrainedRow
 from roles.recipes import names as methods
-from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest, read_losses
+from roles.recipes.request import (
+    ADAPTER,
+    CHECKPOINTS,
+    FAILURE,
+    LOSSES,
+    REQUEST,
+    RESULT,
+    LossPoint,
+    TrainingRequest,
+    read_losses,
+)
 from tasks.child import child_environment, kill_group, log_tail, start_child
 from tasks.corpus import read_corpus
 from tasks.failure import Failure, FailureKind, StageError
@@ -161,7 +172,11 @@ def _run_training(context: RunContext, number: int, request: TrainingRequest, li
     folder = Path(request.output)
     for old in (FAILURE, RESULT):
         (folder / old).unlink(missing_ok=True)
-    write_record(folder / "request.json", request)
+    asked = folder / REQUEST
+    if asked.exists() and read_record(asked, TrainingRequest) != request:  # after a repair: another training
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        (folder / LOSSES).unlink(missing_ok=True)
+    write_record(asked, request)
     deadline = None if limit is None else time.monotonic() + max(limit, MINIMUM_TRAINING_SECONDS)
     for _ in range(TRAINING_STARTS):
         returncode = _watch_training(context, number, request, deadline)
@@ -189,7 +204,7 @@ def _watch_training(context: RunContext, number: int, request: TrainingRequest, 
     with (folder / "train.log").open("ab") as log:
         process = start_child(
             f"roles.recipes.{request.config.method}",
-            [folder / "request.json"],
+            [folder / REQUEST],
             log=log,
             cwd=folder,
             environment=child_environment(compute_environment()),

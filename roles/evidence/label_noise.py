@@ -26,7 +26,7 @@ def _of_parent(case: Case) -> Evidence | None:
 
 
 def _found(case: Case, asked: list[str]) -> Evidence:
-    found = suspicious([Answered(row.content, row.answer, row.options) for row in case.rows])
+    found = suspicious([Answered(row.content, row.answer, row.options, row.source) for row in case.rows])
     shares = by_source((case.rows[suspicion.row].source for suspicion in found), asked)
     return Evidence(
         name=NAME,

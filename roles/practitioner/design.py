@@ -110,10 +110,10 @@ def recipe_of(design: Design, survey: Survey, reason: str) -> DataRecipe:
 
 def _cleaning(design: Design) -> list[Step]:
     steps: list[Step] = []
+    if design.near_duplicates:  # before the labels, because copies confirm each other's errors
+        steps.append(Step(name="near_duplicates"))
     if design.clean_labels:
         steps.append(Step(name="label_clean", parameters={"action": "fix"}))
-    if design.near_duplicates:
-        steps.append(Step(name="near_duplicates"))
     for field, characters in (("prompt", design.longest_prompt), ("answer", design.longest_answer)):
         if characters:
             steps.append(Step(name="filter", parameters={"field": field, "max_characters": characters}))

@@ -142,7 +142,9 @@ def _which_term(task: TaskCard, definition: str) -> str:
 
 def _offering(source: CorpusSource, task: TaskCard) -> tuple[str, str] | None:
     """Question template and answer field of open questions whose short, different answers can be options."""
-    if not task.options or set(task.prompt_fields) != {"question", "options"} or _option_fields(source):
+    if not task.options or set(task.prompt_fields) != {"question", "options"}:
+        return None
+    if _option_fields(source) or _list_field(source):
         return None
     question, answers = _named(source, _QUESTION), [name for name in _ANSWER if _named(source, (name,))]
     term, definition = _named(source, _TERM), _named(source, _DEFINITION)

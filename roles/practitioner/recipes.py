@@ -9,7 +9,7 @@ from roles.briefing import DataBriefing, Situation, Survey
 from roles.data_steps import SCRIPT
 from roles.practitioner.costs import rows_after
 from roles.practitioner.design import Design, design_of, draft, recipe_of, with_rows
-from roles.practitioner.drafts import AS
+from roles.practitioner.drafts import AS, DRAFT
 from roles.practitioner.formats import format_steps, html_steps, in_task_format
 from roles.practitioner.moves import DATA_MOVES, DataMove, Move, move_in, without
 from tasks.failure import FailureKind, StageError
@@ -60,9 +60,8 @@ def _data_move(strategy: str) -> DataMove | None:
 
 
 def asked_of(strategy: str) -> str:
-    """What a strategy asks on top of what it takes over: `clean labels` of `as RUN/003, clean labels`."""
-    taken_over = strategy.startswith(AS)
-    return strategy.partition(", ")[2] if taken_over else strategy
+    """What a strategy asks on top of its start: `clean labels` of `as RUN/003, clean labels`."""
+    return strategy.partition(", ")[2] if strategy.startswith((AS, DRAFT)) else strategy
 
 
 def remembered_experiment(briefing: Situation, strategy: str) -> Experiment | None:

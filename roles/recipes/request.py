@@ -6,6 +6,8 @@ from pathlib import Path
 from memory.records import TrainingConfig
 from tasks.record import Record
 
+REQUEST = "request.json"
+CHECKPOINTS = "checkpoints"
 LOSSES = "losses.jsonl"
 ADAPTER = "adapter"
 RESULT = "outcome.json"

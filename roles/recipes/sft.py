@@ -24,7 +24,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from eval.render import training_ids
 from memory.records import TrainingOutcome
-from roles.recipes.request import ADAPTER, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
+from roles.recipes.request import ADAPTER, CHECKPOINTS, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
 from tasks.child import end_with_parent
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_record
@@ -123,11 +123,10 @@ def train(request: TrainingRequest) -> TrainingOutcome:
 def _arguments(request: TrainingRequest, micro: int) -> SFTConfig:
     config = request.config
     return SFTConfig(
-        output_dir=str(Path(request.output) / "checkpoints"),
+        output_dir=str(Path(request.output) / CHECKPOINTS),
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
         per_device_train_batch_size=micro,
-        train_sampling_strategy="group_by_length",  # batches of similar rows hold little padding
         gradient_accumulation_steps=config.batch_size // micro,
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup_ratio,
@@ -180,7 +179,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _last_checkpoint(output: Path) -> str | None:
-    found = sorted((output / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    found = sorted((output / CHECKPOINTS).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     whole = [path for path in found if (path / "trainer_state.json").exists()]  # written after weights and optimiser
     return str(whole[-1]) if whole else None
 
@@ -192,7 +191,7 @@ def _save(trainer: Any, output: Path) -> None:
     shutil.rmtree(adapter, ignore_errors=True)
     trainer.model.save_pretrained(scratch)
     scratch.rename(adapter)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
 
 
 def _mean(points: list[LossPoint]) -> float:

@@ -60,7 +60,7 @@ def underfitting(view: View) -> Suspicion | None:
     if fall <= max(STILL_FALLING, ERRORS * error) and shape.figures["last"] <= HIGH_LOSS:
         return None
     gain = _gain_of_training(view, 2.0)
-    moves = (("more epochs", gain), ("higher learning rate", gain / 2), ("larger adapter", gain / 4))
+    moves = (("more epochs", OLD_ROWS * gain), ("higher learning rate", gain / 2), ("larger adapter", gain / 4))
     return suspect("underfitting", shape.claim, *moves)
 
 

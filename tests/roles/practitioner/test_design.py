@@ -60,7 +60,7 @@ FOREIGN_ENDS: dict[str, tuple[Step, ...]] = {
     "nothing": (),
     "a sample by source": (Step(name="sample", parameters={"rows": 200, "by": "source"}),),
     "a plain sample": (Step(name="sample", parameters={"rows": 200}),),
-    "another order of cleaning": (Step(name="near_duplicates"), Step(name="label_clean", parameters={"action": "fix"})),
+    "another order of cleaning": (Step(name="label_clean", parameters={"action": "fix"}), Step(name="near_duplicates")),
     "other parameters": (Step(name="near_duplicates", parameters={"threshold": 0.9}),),
     "a filter on both": (Step(name="filter", parameters={"field": "answer", "max_characters": 9, "where": "1"}),),
     "a bound twice": (*[Step(name="filter", parameters={"field": "answer", "max_characters": n}) for n in (9, 8)],),
@@ -113,7 +113,7 @@ def test_cleaning_comes_between_format_and_sample() -> None:
     """Labels can be compared only in rows that have options, and the sample chooses among clean rows."""
     cleaned = v.design(clean_labels=True, near_duplicates=True, longest_prompt=300, longest_answer=40, balanced=True)
     assert names(recipe_of(cleaned, SURVEY, ""))[-8:-3] == [
-        "label_clean", "near_duplicates", "filter", "filter", "balance",
+        "near_duplicates", "label_clean", "filter", "filter", "balance",
     ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Raw sources are understood by the names and looks of their fields, and what comes out really renders."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from memory.records import Step
 from roles.briefing import Survey
 from roles.data_steps import load_step
 from roles.data_steps.row import Applied, DataRow, StepContext
-from roles.practitioner.design import draft, recipe_of
-from roles.practitioner.formats import format_steps, group_field, in_task_format
+from roles.practitioner.design import design_of, draft, recipe_of
+from roles.practitioner.formats import OFFERED, format_steps, group_field, in_task_format
 from tasks.finance import finance_starter
 from tasks.task import Benchmark, Task
 from tasks.template import fields
@@ -111,17 +112,29 @@ def test_options_need_all_letters_from_a_on() -> None:
     assert not in_task_format(step)
 
 
-def test_the_sources_of_the_starter_task_are_all_understood(tmp_path) -> None:
-    """Every step of a first draft does its work on the real rows; only what has a gap is dropped before the samples."""
+@pytest.mark.parametrize("options", [None, 4])
+def test_the_sources_of_the_starter_task_are_all_understood(options: int | None, tmp_path: Path) -> None:
+    """Every step of a first draft does its work on the real rows; only what has a gap is dropped before the samples.
+
+    Where the benchmark's questions have options, open questions with short answers are given some.
+    """
     from tasks.corpus import materialise, read_corpus
     from tasks.record import read_jsonl
 
     folder = materialise(finance_starter, None, tmp_path)
     corpus = read_corpus(folder)
-    card = s.card(domain="finance", prompt=finance_starter.prompt, fields=tuple(fields(finance_starter.prompt)))
+    card = s.card(
+        domain="finance", prompt=finance_starter.prompt, fields=tuple(fields(finance_starter.prompt)), options=options,
+        groups=dict.fromkeys(SUBJECTS, 150),
+    )  # fmt: skip
     found = s.survey(*corpus.sources, task=card)
-    assert set(format_steps(found)) == {source.name for source in corpus.sources}
+    steps = format_steps(found)
+    assert set(steps) == {source.name for source in corpus.sources}
+    assert in_task_format(steps["glossary"]) == bool(options)
     drafted = recipe_of(draft(found), found, "")
+    assert design_of(drafted, found) == draft(found)
+    offered = {name for name, step in steps.items() if OFFERED in str(step.parameters)}
+    assert {step.parameters["source"] for step in drafted.steps if step.name == "choices"} == offered
     rows = [
         DataRow(source=source.name, row=number, fields=row)
         for source in corpus.sources
@@ -132,7 +145,7 @@ def test_the_sources_of_the_starter_task_are_all_understood(tmp_path) -> None:
             break
         applied = load_step(step).apply(rows, StepContext(finance_starter, 0))
         assert step.name != "format" or not applied.removed, applied.removed
-        assert applied.removed.total() < len(rows) / 10
+        assert applied.removed.total() < len(rows) / 10, (step, applied.removed)
         rows = applied.rows
     for source in corpus.sources:
         made = [row.fields for row in rows if row.source == source.name]
@@ -140,6 +153,10 @@ def test_the_sources_of_the_starter_task_are_all_understood(tmp_path) -> None:
         assert all(row["prompt"] and row["answer"] for row in made)
 
 
+SUBJECTS = (
+    "accounting", "banking", "securities", "funds", "insurance", "economics", "tax", "futures", "financial_planning",
+    "actuarial",
+)  # fmt: skip
 PAGES = (
     """<article><h1>Bonds (homework)</h1><div class="ad">Buy now</div>
     <div class="question"><div class="body">What is a <b>bond</b>?</div></div>

@@ -76,6 +76,7 @@ def test_a_page_is_not_counted_with_its_markup() -> None:
     [
         ("first draft, task format only", ("bank",), 300),
         ("first draft, half the rows", ("bank", "glossary", "old forum"), 150),
+        ('first draft, without "old forum"', ("bank", "glossary"), 300),
         ("start with all sources", ("bank", "glossary", "old forum"), 300),
         ("whatever you think", ("bank", "glossary", "old forum"), 300),
     ],
@@ -86,6 +87,12 @@ def test_a_draft_follows_its_strategy_as_far_as_it_is_understood(
     """Half of the rows is half of what could be paid for, not of what is allowed."""
     found = recipe(briefing(strategy, v.trained(failure=FailureKind.TIMEOUT), tokens=15_000))
     assert (found.sources, rows_of(found)) == (sources, rows)
+
+
+def test_a_draft_bounds_its_prompts_when_it_is_asked_to() -> None:
+    """The name of the remedy carries a number."""
+    found = recipe(briefing("first draft, prompts of at most 400 characters"))
+    assert {"field": "prompt", "max_characters": 400} in [step.parameters for step in found.steps]
 
 
 def test_without_a_source_that_can_be_read_there_is_no_recipe() -> None:
