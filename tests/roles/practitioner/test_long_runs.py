@@ -8,6 +8,7 @@ import views as v
 from worlds import World
 
 from memory.records import DataRecipe, Experiment, Step
+from memory.store import ExperimentMemory
 from tasks.failure import FailureKind
 
 SEEDS = (1, 2, 3)
@@ -124,8 +125,6 @@ def test_another_minds_script_survives_a_whole_run(tmp_path: Path) -> None:
 
 def test_a_second_run_goes_on_where_the_first_one_ended(tmp_path: Path) -> None:
     """With a memory it takes over the best and repeats nothing; without one it begins again."""
-    from memory.store import ExperimentMemory
-
     memory = ExperimentMemory(tmp_path / "memory", v.Letters())
     first = World(tmp_path / "first", 11, experiments=6, memory=memory, faults=(None,)).run()
     best = max(trained(first), key=lambda trial: trial.selection.score if trial.selection else 0.0)

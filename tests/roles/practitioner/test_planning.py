@@ -9,9 +9,12 @@ import views as v
 from eval.verdict import Verdict
 from memory.records import Experiment, Plan, TrainingConfig
 from roles.briefing import PlannerBriefing, Recollection
+from roles.practitioner.configurations import configuration
 from roles.practitioner.costs import MARGIN
+from roles.practitioner.design import recipe_of
 from roles.practitioner.moves import DATA_MOVES, MOVES, move_of
 from roles.practitioner.planning import parents, plan
+from roles.practitioner.recipes import recipe
 from roles.practitioner.spending import DRAFT_PART, MOST_AT_ONCE
 from tasks.failure import Failure, FailureKind, StageError
 from tasks.record import digest
@@ -290,11 +293,8 @@ def test_when_nothing_promising_is_left_from_the_best_the_next_best_is_built_upo
 
 def _carried_out(number: int, decided: Plan, parent: Experiment) -> Experiment:
     """An experiment a little worse than all before it, made by the hands as the plan asks."""
-    from roles.practitioner.configurations import configuration
-    from roles.practitioner.recipes import recipe
-
-    trials = (s.untouched(), *(v.trained(n) for n in range(1, parent.number)), parent)
-    made = recipe(s.data_engineer("", *trials[1:], plan=decided, parent_recipe=parent.recipe, survey=v.survey()))
+    trials = (*(v.trained(n) for n in range(1, parent.number)), parent)
+    made = recipe(s.data_engineer("", *trials, plan=decided, parent_recipe=parent.recipe, survey=v.survey()))
     config = configuration(s.trainer("", plan=decided, parent_config=parent.config, survey=v.survey()))
     return child(number, decided, recipe=made, config=config, score=0.5 - 0.001 * number, effect=0.0)
 
@@ -496,8 +496,6 @@ def test_two_rules_that_lead_to_the_same_make_one_option() -> None:
     """Without the only other source, or with the task's form only: the better founded one is told."""
     world = v.survey(sources=(v.BANK, v.GLOSSARY))
     bare = v.design(sources=("bank", "glossary"))
-    from roles.practitioner.design import recipe_of
-
     found = (v.evidence("relevance", bank=0.9, glossary=0.1), v.evidence("format_match", 40, 100))
     parent = v.trained(recipe=recipe_of(bare, world, ""), evidence=found)
     asked = planned(parent, survey=world, remaining=s.remaining(90_000, experiments=9), incumbent=1)
