@@ -1,5 +1,6 @@
 """What all tests share: no network, no spending, one tiny model, one cache."""
 
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ import pytest
 from tasks.task import Benchmark, Source, Task
 
 LOCAL = ("127.", "localhost", "::1")
+
+
+def pytest_configure() -> None:
+    """A shell starts background jobs with Ctrl-C ignored, and children inherit that; tests send it to theirs."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

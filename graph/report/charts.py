@@ -163,9 +163,14 @@ class Curve(NamedTuple):
 def losses(curves: Sequence[Curve]) -> str:
     """Training loss by step, each curve a running mean; its number stands at its end."""
     smooth = {curve.number: _smoothed(curve.losses) for curve in curves if curve.losses}
-    said = ", ".join(f"{number}: {points[0][1]:.2f} to {points[-1][1]:.2f}" for number, points in smooth.items())
+    ends_of = {curve.number: _ends(curve.losses) for curve in curves if curve.losses}
+    said = ", ".join(f"{number}: {first:.2f} to {last:.2f}" for number, (first, last) in ends_of.items())
     svg = drawing(
-        "losses", "Training loss by step", f"Smoothed losses, first to last, {said or 'none yet'}.", WIDTH, 320
+        "losses",
+        "Training loss by step",
+        f"Losses, means of the first and the last tenth, {said or 'none yet'}.",
+        WIDTH,
+        320,
     )
     low, high = span([loss for points in smooth.values() for _, loss in points], floor=0.0)
     longest = max((points[-1][0] for points in smooth.values()), default=1)
@@ -173,13 +178,19 @@ def losses(curves: Sequence[Curve]) -> str:
     y_axis(svg, box, lambda value: f"{value:.3g}", "loss")
     x_axis(svg, box, [value for value in ticks(0, longest) if value >= 1 and value == int(value)], "optimiser step")
     for number, points in smooth.items():
-        hover = f"experiment {number}: {points[0][1]:.2f} to {points[-1][1]:.2f}"
+        hover = "experiment {}: {:.2f} to {:.2f}".format(number, *ends_of[number])
         kind = f"{colour(number)} curve{' dashed' if number > COLOURS else ''}"
         polyline(svg, [(box.x(step), box.y(loss)) for step, loss in points], kind=kind, hover=hover)
     ends = {number: (box.x(points[-1][0]) + 5, box.y(points[-1][1]) + 4) for number, points in smooth.items()}
     for number, (x, y) in _apart(ends, box.bottom).items():
         add(svg, "text", x=x, y=y, kind=f"{colour(number)} name", text=str(number))
     return markup(svg)
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """Means of the first and of the last tenth, as the records of a training have them."""
+    tenth = max(1, len(values) // 10)
+    return sum(values[:tenth]) / tenth, sum(values[-tenth:]) / tenth
 
 
 def _smoothed(values: Sequence[float]) -> list[tuple[int, float]]:

@@ -60,8 +60,9 @@ def _intervention(briefing: PlannerBriefing, parent: Experiment, options: Sequen
     """One change of one factor."""
     option, *others = options
     of_data, name = isinstance(option.move, DataMove), option.move.name
+    started = f"{name[0].upper()}{name[1:]} improves on experiment {parent.number}"
     return Plan(
-        hypothesis=f"Against {option.suspicion.cause}, {name} improves on experiment {parent.number}.",
+        hypothesis=f"{started}; suspected: {option.suspicion.cause}.",
         parent=parent.number,
         factor="data" if of_data else "training",
         data_strategy=name if of_data else "keep",

@@ -70,7 +70,7 @@ def test_it_walks_the_whole_graph(finance: tuple[Finished, Peaks]) -> None:
     stages = [(event["stage"], event["experiment"]) for event in events(run.path) if event["what"] == "end"]
     for number in (1, 2):
         assert {stage for stage, experiment in stages if experiment == number} == {
-            "planner", "prepare_data", "trainer", "train", "evaluate", "judge", "diagnostician", "record"
+            "planner", "prepare_data", "trainer", "train", "evaluate", "judge", "evidence", "diagnostician", "record"
         } | ({"data_engineer"} if number == 1 else set())  # fmt: skip
     assert [stage for stage, experiment in stages if experiment is None] == ["survey", "test", "deliver"]
     assert len(run.experiments) == 3

@@ -122,7 +122,8 @@ def test_a_finished_run_says_what_came_out_and_how_sure_that_is(tmp_path: Path) 
         "toy_finance", "Questions about finance.", "a-model", "Names exactly one option",
         "12.7 %", "43.7 %", "+31.0 points", "+24.6 to +37.4", "A real gain.", "300 sealed test items",
         "experiment 6", "97 % of the fine-tuned model's answers can be read (42 % before)", "Guessing", "25.0 %",
-        "is above that", "90 feedback, 210 selection and 300 sealed test items", "9.2 points or more",
+        "is above that", "90 feedback, 210 selection and 300 sealed test items",
+        "9.2 points would be found 80 times in 100",
     ):  # fmt: skip
         assert part in said, part
 
@@ -232,12 +233,13 @@ def test_each_experiment_is_told_in_full(tmp_path: Path) -> None:
     for part in (
         "The sources teach what the benchmark asks.", "Why: The loss was still falling", "training: epochs 2 -> 4",
         "Better than the untouched model: +21.0 points (95 % interval +14.0 to +28.0) on 210 hidden items",
-        "31 of them better answered and 12 worse", "Undecided against experiment 1: +4.7 points",
+        "31 scored higher than before, 12 lower", "Undecided against experiment 1: +4.7 points",
         "That may be chance, so experiment 1 stays the best.", "Worse than experiment 1",
         "+3.0 points predicted, +21.0 points observed", "nothing observed", "36,000 tokens trained on",
         "language models read 5,200 and wrote 310 tokens", "underfitting. Next: more epochs",
         "DIVERGED in train: the loss is not finite at step 14", "seed 1000", "44.0 %", "data: source forum added",
-        "data: step added: near_duplicates (threshold 0.8)", "data: sample: rows 200 -> 400", "30 % of what was left",
+        "data: step added: near_duplicates (threshold 0.8)", "data: sample: rows 200 -> 400",
+        "30 % of the time left at that point",
         "a lower learning rate", "McNemar p 0.0060",
     ):  # fmt: skip
         assert part in said, part
@@ -262,8 +264,9 @@ def test_evidence_items_memory_and_words_are_there(tmp_path: Path) -> None:
     assert "flips 22 items were fixed and 4 broken. 26 90" in items
     assert "earlier/002 , in experiment 1 earlier/004 , in experiments 1 6" in read.sections["Memory"]
     assert "opened once" in read.sections["Sealed test"]
-    for word in ("feedback", "selection", "sealed test", "verdict", "undecided", "interval"):
-        assert word in read.sections["Words"], word
+    words = read.sections[""].partition("Words used on this page")[2]
+    for word in ("feedback", "selection", "sealed test", "verdict", "undecided", "interval", "decontamination", "loss"):
+        assert word in words, word
 
 
 def test_the_time_is_the_terminals(tmp_path: Path) -> None:

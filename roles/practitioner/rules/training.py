@@ -57,11 +57,13 @@ def underfitting(view: View) -> Suspicion | None:
     if shape is None or by_heart(view) or divergence(view):
         return None
     fall, error = -shape.figures["tail_change"], shape.figures.get("tail_error", 0.0)
-    if fall <= max(STILL_FALLING, ERRORS * error) and shape.figures["last"] <= HIGH_LOSS:
+    falling, last = fall > max(STILL_FALLING, ERRORS * error), shape.figures["last"]
+    if not falling and last <= HIGH_LOSS:
         return None
+    reason = shape.claim if falling else f"The training loss was still {last:.2f} at the end, above {HIGH_LOSS}."
     gain = _gain_of_training(view, 2.0)
     moves = (("more epochs", OLD_ROWS * gain), ("higher learning rate", gain / 2), ("larger adapter", gain / 4))
-    return suspect("underfitting", shape.claim, *moves)
+    return suspect("underfitting", reason, *moves)
 
 
 def spare_time(view: View) -> Suspicion | None:
