@@ -6,10 +6,7 @@ one that reads what the first left, and one with `--memory off`.
 Told for each run: after how many experiments it reached the best selection score of the first run.
 """
 
-import argparse
-from pathlib import Path
-
-from benchmarks.study import FinishedRun, complete
+from benchmarks.study import FinishedRun, complete, study_flags
 
 OTHER_SEED = 100
 """Added to the seed of the first run, so that nothing is repeated by chance."""
@@ -27,11 +24,7 @@ def reached(run: FinishedRun, goal: float) -> int | None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--budget", default="20m", help="wall clock of each run")
-    parser.add_argument("--out", type=Path, default=Path("runs/study"))
-    arguments = parser.parse_args()
+    arguments = study_flags(__doc__)
     print("| seed | first run's best | after | with its memory: after | scores | without memory: after | scores |")
     print("|---|---|---|---|---|---|---|")
     for seed in arguments.seeds:

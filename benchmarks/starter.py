@@ -7,11 +7,10 @@ untouched model, a random choice among the options, and a training on the same r
 learns the form of an answer and nothing else. Every run has a memory of its own, so that the seeds are independent.
 """
 
-import argparse
 import random
 from pathlib import Path
 
-from benchmarks.study import FinishedRun, complete
+from benchmarks.study import FinishedRun, complete, study_flags
 from eval.evaluator_client import TestResult
 from eval.hardware import survey_hardware
 from graph import actions
@@ -137,11 +136,7 @@ def _minutes(run: FinishedRun) -> float:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--budget", default="20m", help="wall clock of each run")
-    parser.add_argument("--out", type=Path, default=Path("runs/study"))
-    arguments = parser.parse_args()
+    arguments = study_flags(__doc__)
     print("| seed | experiments | items | untouched | chance | shuffled | tuned | gain (95 %) | unparsed | minutes |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for seed in arguments.seeds:

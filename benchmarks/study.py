@@ -1,5 +1,6 @@
 """Runs of a study: started, gone on with, or read back when they are complete."""
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,3 +42,12 @@ def complete(path: Path, flags: Sequence[str | Path]) -> FinishedRun:
         how = ["--resume", path] if begun else ["--run-dir", path, *flags]
         subprocess.run([sys.executable, "run_graph.py", *map(str, how)], cwd=CHECKOUT, check=True)
     return FinishedRun(path)
+
+
+def study_flags(about: str | None) -> argparse.Namespace:
+    """The flags of a study: `seeds`, `budget` of each run, `out`."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--budget", default="20m", help="wall clock of each run")
+    parser.add_argument("--out", type=Path, default=Path("runs/study"))
+    return parser.parse_args()
