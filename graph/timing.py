@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """The wall clock of a run: `parts` add up to `wall`."""
+    """The wall clock of a run: `parts` add up to `wall`, and so do `activities`."""
 
     wall: float
     """Seconds, all sessions of a resumed run together."""
@@ -40,12 +40,22 @@ class Timing(NamedTuple):
     """Data, training, evaluation, start-up, overhead."""
     stages: dict[str, float]
     """Seconds by stage, the longest first."""
+    activities: dict[str, float]
+    """Seconds of the untouched model, of each experiment, of the sealed test, and of everything else, in this order."""
 
 
 class _Span(NamedTuple):
     began: float
     ended: float
     stage: str
+    experiment: int | None
+
+    @property
+    def activity(self) -> str:
+        """What it was done for; empty for what serves the whole run."""
+        if self.experiment is None:
+            return "sealed test" if self.stage == "test" else ""
+        return f"experiment {self.experiment}" if self.experiment else "untouched model"
 
 
 def measure(events: Iterable[Event], used: float) -> Timing:
@@ -55,41 +65,49 @@ def measure(events: Iterable[Event], used: float) -> Timing:
         used: seconds that the run's ledger knows of. A session that was killed may have ended stages after it last
             wrote the ledger; then their sum counts.
     """
-    stages = stage_seconds(events)
+    spans = [_span(event) for event in events if event.seconds > 0]
+    stages = _totals((span.stage, seconds) for span, seconds in _owned(spans))
     wall = max(used, sum(stages.values()))
     spent = [(name, what, sum(stages.get(stage, 0.0) for stage in members)) for name, what, members in _PARTS]
     decided = sum(stages.get(role, 0.0) for role in DECISIONS)
     overhead = max(0.0, wall - sum(seconds for _, _, seconds in spent))
     spent.append(("overhead", f"everything else; {duration(decided)} of it the roles' decisions", overhead))
     parts = tuple(Part(name, what, seconds, seconds / wall if wall else 0.0) for name, what, seconds in spent)
-    return Timing(wall, parts, stages)
+    return Timing(wall, parts, dict(sorted(stages.items(), key=lambda item: -item[1])), _activities(spans, wall))
 
 
-def stage_seconds(events: Iterable[Event]) -> dict[str, float]:
-    """Seconds of each stage, the longest first; failed attempts count, those that a kill cut off do not."""
-    spans = [_span(event) for event in events if event.seconds > 0]
+def _activities(spans: Sequence[_Span], wall: float) -> dict[str, float]:
+    named = _totals((span.activity, seconds) for span, seconds in _owned(spans) if span.activity)
+    ordered = sorted(named, key=lambda name: (name == "sealed test", name != "untouched model", len(name), name))
+    return {name: named[name] for name in ordered} | {"everything else": max(0.0, wall - sum(named.values()))}
+
+
+def _totals(pieces: Iterable[tuple[str, float]]) -> dict[str, float]:
     totals: dict[str, float] = {}
-    for stage, seconds in _owned(spans):
-        totals[stage] = totals.get(stage, 0.0) + seconds
-    return dict(sorted(totals.items(), key=lambda item: -item[1]))
+    for name, seconds in pieces:
+        totals[name] = totals.get(name, 0.0) + seconds
+    return totals
 
 
 def _span(event: Event) -> _Span:
     ended = datetime.fromisoformat(event.time).timestamp()
-    return _Span(ended - event.seconds, ended, event.stage)
+    return _Span(ended - event.seconds, ended, event.stage, event.experiment)
 
 
-def _owned(spans: Sequence[_Span]) -> Iterable[tuple[str, float]]:
-    """Cut time at every beginning and end; each piece goes to the stage that began last among those that run."""
+def _owned(spans: Sequence[_Span]) -> Iterable[tuple[_Span, float]]:
+    """Cut time at every beginning and end; each piece goes to the stage that began last among those that run.
+
+    Failed attempts count; those that a kill cut off have no end and are not among the spans.
+    """
     cuts = sorted({moment for span in spans for moment in (span.began, span.ended)})
-    waiting = sorted(spans, reverse=True)
+    waiting = sorted(spans, key=lambda span: (span.began, span.ended), reverse=True)
     running: list[_Span] = []
     for left, right in itertools.pairwise(cuts):
         running = [span for span in running if span.ended > left]
         while waiting and waiting[-1].began <= left:
             running.append(waiting.pop())
         if running:
-            yield max(running).stage, right - left
+            yield max(running, key=lambda span: (span.began, span.ended)), right - left
 
 
 def table(timing: Timing) -> list[str]:

@@ -95,7 +95,7 @@ finance_starter = Task(
     options="{{ options | tojson }}",
     scorer={"name": "choice"},
     metric=Metric(name="accuracy"),
-    max_new_tokens=32,
+    max_new_tokens=20,
     base_dir=str(_DATA),
 )
 

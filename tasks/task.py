@@ -64,6 +64,10 @@ class Metric(Record):
     aggregate: Literal["mean", "group_mean"] = "mean"
     """`mean` over items, or `group_mean`: the unweighted mean over the means of the groups."""
 
+    def difference(self, value: float) -> str:
+        """A difference of two values in words: `+14.0 points` of a share where more is better, else `+0.140`."""
+        return f"{100 * value:+.1f} points" if self.direction == "up" else f"{value:+.3f}"
+
 
 class AnswerContract(Record):
     """What an answer must look like; agents and the data gate read it."""

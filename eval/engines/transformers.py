@@ -24,6 +24,9 @@ CANARY = "Name one thing that every adapter changes."
 BATCH_ROWS = 64
 BATCH_TOKENS = 8192
 """Padded prompt tokens plus new tokens of one batch."""
+EAGER_TOKENS = 1024
+"""Up to prompts of this length, plain attention is faster on a CPU than the fused kernel; its scores take memory with
+the square of the length."""
 
 
 class TransformersEngine:
@@ -49,7 +52,7 @@ class TransformersEngine:
         return EngineInfo(
             name="transformers",
             model=self._name,
-            numerics=f"{numerics}/rows-{BATCH_ROWS}/tokens-{BATCH_TOKENS}",
+            numerics=f"{numerics}/eager-{EAGER_TOKENS}/rows-{BATCH_ROWS}/tokens-{BATCH_TOKENS}",
             context=self._base.config.max_position_embeddings,
             chunk=BATCH_ROWS,
         )
@@ -80,6 +83,8 @@ class TransformersEngine:
 
     def _complete(self, model: Any, ids: list[list[int]], sampling: Sampling) -> list[list[Completion]]:
         padded = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
+        eager = self._device == "cpu" and padded["input_ids"].shape[1] <= EAGER_TOKENS
+        model.set_attn_implementation("eager" if eager else "sdpa")
         torch.manual_seed(_seed(sampling.seed, ids))
         output = model.generate(**padded, **self._arguments(sampling))
         new = output[:, padded["input_ids"].shape[1] :].tolist()

@@ -13,7 +13,7 @@ from graph.config import RunConfig
 from graph.report import charts
 from graph.report.changes import changes, written
 from graph.report.figures import Scale, scale_of
-from graph.report.flow import lineages
+from graph.report.flow import lineages, words_of_steps
 from graph.run_dir import RunDir
 from graph.templates import render
 from graph.timing import duration, measure
@@ -64,6 +64,7 @@ def write_report(
     scale = scale_of(survey.task.metric if survey else Metric(), experiments, result)
     chance = survey.task.chance if survey else None
     best = delivered if delivered is not None else (charts.incumbents(experiments) or [0])[-1]
+    rows = lineages(experiments)
     page = render(
         "report.html",
         config=config,
@@ -75,7 +76,8 @@ def write_report(
         best=next((e for e in experiments if e.number == best and best), None),
         delivered=delivered,
         cards=list(_cards(run, experiments, scale)),
-        lineages=lineages(experiments),
+        lineages=rows,
+        step_words=words_of_steps(rows),
         memories=_memories(experiments),
         trajectory=charts.trajectory(experiments, scale, chance),
         tree=charts.tree(experiments),

@@ -25,7 +25,7 @@ def _data_changes(experiment: Experiment, parent: Experiment | None) -> Iterator
     if new is None:
         yield "data: no recipe was made"
     elif old is None:
-        yield f"data: first recipe, from {', '.join(new.sources)} in {len(new.steps)} steps"
+        yield f"data: first recipe, from {', '.join(new.sources)} prepared in {len(new.steps)} steps, listed below"
     else:
         found = [*_source_changes(new, old), *_step_changes(new.steps, old.steps)]
         yield from (f"data: {line}" for line in found or [_SAME])

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from memory.records import DataRecipe, Experiment, Flow, Step, TrainingData
+from roles.data_steps import names, step_class
 from tasks.record import digest
+
+_OURS = {
+    "sources": "Raw rows as they were collected.",
+    "gate": "Drop rows that are empty, too long, repeated, or whose answer the benchmark could not read.",
+    "decontamination": "Drop rows that repeat a benchmark item, exactly, edited or paraphrased.",
+    "limit": "Keep as many rows as a training of this run may use.",
+}
+"""What the laboratory does around the steps of every recipe."""
 
 
 class Stage(NamedTuple):
@@ -42,6 +51,18 @@ def lineages(experiments: Iterable[Experiment]) -> list[Rows]:
         first = before or Rows((), experiment.recipe, experiment.data, stages)
         found[key] = first._replace(numbers=numbers)
     return list(found.values())
+
+
+def words_of_steps(found: Iterable[Rows]) -> dict[str, str]:
+    """What each step that occurs does, in the words of its documentation, in order of occurrence."""
+    occurring = dict.fromkeys(flow.step for rows in found for flow in rows.data.flow)
+    known = set(names())
+    told = {name: _OURS.get(name) or (_summary(name) if name in known else "") for name in occurring}
+    return {name: words for name, words in told.items() if words}
+
+
+def _summary(step: str) -> str:
+    return " ".join((step_class(step).__doc__ or "").partition("\n\n")[0].split())
 
 
 def _stages(flow: Sequence[Flow], steps: Sequence[Step]) -> Iterator[Stage]:

@@ -11,6 +11,8 @@ from tasks.failure import FailureKind
 
 LEARNING_RATES = ((1.0, 1e-3), (5.0, 5e-4))
 """LoRA learning rates by GiB of weights, up to which they hold; above, the default of `TrainingConfig`."""
+SMALL_GIB, SMALL_BATCH = 1.0, 4
+"""Models with so many GiB of weights learn more from the same rows in small batches, that is, in more steps."""
 MOST_EPOCHS = 3.0
 """Passes of a first draft: more rows are worth more than more passes."""
 FEWEST_EPOCHS = 0.5
@@ -44,11 +46,13 @@ def _draft(briefing: TrainerBriefing) -> tuple[TrainingConfig, str]:
     known = worked_elsewhere(briefing)
     if known and known.experiment.config:
         rate, why = known.experiment.config.learning_rate, f"the learning rate that worked in {known.id}"
+    batch = SMALL_BATCH if gib <= SMALL_GIB else TrainingConfig().batch_size
+    config = TrainingConfig(learning_rate=rate, batch_size=batch)
     there = briefing.remaining.training_tokens
     if there is None:
-        return TrainingConfig(learning_rate=rate), why
+        return config, why
     halves = math.floor(2 * there / tokens)
-    return TrainingConfig(learning_rate=rate, epochs=min(MOST_EPOCHS, max(1.0, halves / 2))), why
+    return config.model_copy(update={"epochs": min(MOST_EPOCHS, max(1.0, halves / 2))}), why
 
 
 def worked_elsewhere(briefing: TrainerBriefing) -> Recollection | None:

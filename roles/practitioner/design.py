@@ -16,7 +16,7 @@ from roles.practitioner.formats import OFFERED, choice_steps, format_steps, grou
 from tasks.record import Record
 from tasks.template import fields
 
-OTHER_SHARE = 0.2
+OTHER_SHARE = 0.1
 """Share of rows in another form than the benchmark's, unless evidence asks for less."""
 EVEN = 2.0
 """Balanced categories differ at most by this factor in their rows: evener ones would cost more rows."""
@@ -63,14 +63,16 @@ def draft(survey: Survey) -> Design:
 
 
 def with_sources(design: Design, survey: Survey, sources: Iterable[str]) -> Design:
-    """The design with these sources; rows in another form keep their number, or get their usual share.
+    """The design with these sources; each that stays and is in another form keeps its number of rows.
 
-    A choice among categories goes with the last source that names them.
+    The first ones in another form get the usual share. A choice among categories goes with the last source that names
+    them.
     """
     chosen = [name for name in format_steps(survey) if name in set(sources)]
-    different = _in_other_forms(survey, chosen)
+    before, different = _in_other_forms(survey, design.sources), _in_other_forms(survey, chosen)
     rows = design.rows or survey.max_train_rows
-    usual = design.others if 0 < design.others < rows else int(rows * OTHER_SHARE)
+    kept = design.others * len(different) // len(before) if before else 0
+    usual = kept if 0 < design.others < rows else int(rows * OTHER_SHARE)
     others = rows if len(different) == len(chosen) else max(usual, len(different)) if different else 0
     unnamed = {} if category_fields(survey, chosen) else {"balanced": False, "preferred": ()}
     return design.model_copy(update={"sources": tuple(chosen), "others": others, **unnamed})

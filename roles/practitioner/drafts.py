@@ -45,7 +45,8 @@ def best_remembered(briefing: PlannerBriefing) -> Recollection | None:
 
 def _from_memory(briefing: PlannerBriefing, known: Recollection) -> Plan:
     """Start where an earlier run ended: its best experiment, and the next change on top of it."""
-    remembered, sign = known.experiment, sign_of(briefing.survey.task.metric)
+    metric = briefing.survey.task.metric
+    remembered, sign = known.experiment, sign_of(metric)
     view = View(briefing.survey, remembered, briefing.trials, briefing.remaining)
     options = rank(view, briefing.recalled)
     first = options[0] if options else None
@@ -65,7 +66,7 @@ def _from_memory(briefing: PlannerBriefing, known: Recollection) -> Plan:
         data_strategy=_on_top(taken_over, first.move if first and isinstance(first.move, DataMove) else None),
         training_strategy=_on_top(taken_over, first.move if first and not isinstance(first.move, DataMove) else None),
         predicted_effect=bounded(gained + (first.expected.effect if first else 0.0)),
-        reason=f"Memory: {known.summary}. {first.reason if first else 'Nothing that is known adds to it.'}",
+        reason=f"Memory: {known.summary}. {first.reason(metric) if first else 'Nothing that is known adds to it.'}",
         memory_ids=tuple(dict.fromkeys([known.id, *(memories(first, briefing) if first else ())])),
         outlook=outlook(options[1:], briefing),
         budget_share=share,
@@ -85,6 +86,7 @@ def _first_draft(briefing: PlannerBriefing, tried: Sequence[Experiment]) -> Plan
     drafts = [trial for trial in tried if trial.plan and trial.plan.data_strategy.startswith(DRAFT)]
     data, training, reason = _remedied(briefing, drafts) if drafts else (DRAFT, DRAFT, "Nothing is trained yet.")
     expected = _draft_expectation(briefing)
+    basis = expected.basis(briefing.survey.task.metric)
     return Plan(
         hypothesis=f"The raw sources teach what {briefing.survey.task.name} asks.",
         parent=0,
@@ -92,7 +94,7 @@ def _first_draft(briefing: PlannerBriefing, tried: Sequence[Experiment]) -> Plan
         data_strategy=data,
         training_strategy=training,
         predicted_effect=bounded(expected.effect),
-        reason=f"{reason} Sized to a part of the time, so that the rest can improve on it. {expected.basis}",
+        reason=f"{reason} Sized to a part of the time, so that the rest can improve on it. {basis}",
         memory_ids=tuple(id_ for id_ in expected.seen if id_ not in {trial.id for trial in briefing.trials}),
         outlook=("what the evidence of the first draft asks for", "a longer training of the best"),
         budget_share=draft_share(briefing.remaining),

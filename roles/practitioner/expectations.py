@@ -7,6 +7,7 @@ from memory.records import Experiment
 from roles.briefing import Recollection
 from roles.practitioner.moves import Move, move_of
 from tasks.failure import FailureKind
+from tasks.task import Metric
 
 PRIOR_WEIGHT = 2.0
 """Observations that a rule's expectation is worth."""
@@ -29,12 +30,12 @@ class Expectation(NamedTuple):
     seen: tuple[str, ...] = ()
     """Ids of the experiments that corrected it."""
 
-    @property
-    def basis(self) -> str:
+    def basis(self, metric: Metric) -> str:
         """In words: the prior, and what was seen."""
+        expected = f"Expected: {metric.difference(self.effect)}"
         if not self.seen:
-            return f"Expected: {self.effect:+.3f}."
-        return f"Expected: {self.effect:+.3f}; the rule says {self.prior:+.3f}, corrected by {', '.join(self.seen)}."
+            return f"{expected}."
+        return f"{expected}; the rule says {metric.difference(self.prior)}, corrected by {', '.join(self.seen)}."
 
 
 def expect(move: Move, prior: float, task: str, model: str, known: Iterable[Experiment]) -> Expectation:

@@ -13,6 +13,7 @@ from roles.practitioner.rules import suspicions
 from roles.practitioner.rules.view import Suspicion, View
 from roles.practitioner.spending import fair_share, share_of
 from tasks.record import digest
+from tasks.task import Metric
 
 
 class Option(NamedTuple):
@@ -32,10 +33,9 @@ class Option(NamedTuple):
         effect = self.expected.effect
         return effect / max(1.0, self.share / self.fair) if effect > 0 else effect
 
-    @property
-    def reason(self) -> str:
+    def reason(self, metric: Metric) -> str:
         """The rule with its numbers, and what the expectation rests on."""
-        return f"Rule {self.suspicion.cause}: {self.suspicion.reason} {self.expected.basis}"
+        return f"Rule {self.suspicion.cause}: {self.suspicion.reason} {self.expected.basis(metric)}"
 
 
 def rank(view: View, recalled: Iterable[Recollection]) -> list[Option]:

@@ -68,7 +68,7 @@ def _intervention(briefing: PlannerBriefing, parent: Experiment, options: Sequen
         data_strategy=name if of_data else "keep",
         training_strategy="keep" if of_data else name,
         predicted_effect=bounded(option.expected.effect),
-        reason=option.reason,
+        reason=option.reason(briefing.survey.task.metric),
         memory_ids=memories(option, briefing),
         outlook=outlook(others, briefing),
         budget_share=max(option.share, option.fair),

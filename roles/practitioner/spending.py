@@ -10,7 +10,7 @@ DRAFT_PART = 0.8
 """Of its fair share, what a first draft takes: what comes after it is often longer, seldom shorter."""
 LEAST_TRAINING = 1.0
 """Training should take at least so many times what an experiment needs besides; else fewer experiments are better."""
-MOST_AT_ONCE = 0.5
+MOST_AT_ONCE = 0.6
 """Share that an experiment out of the memory takes at most while others are left."""
 
 

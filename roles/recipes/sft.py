@@ -5,6 +5,7 @@ runs out in the first seconds or not at all; a loss that is not finite, or that 
 A killed training goes on from its own last checkpoint and ends with the same adapter.
 """
 
+import json
 import math
 import os
 import shutil
@@ -19,6 +20,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
+from trl.trainer import utils as trl_utils
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -32,6 +34,9 @@ from tasks.record import read_jsonl, read_record, write_record
 STAGE = "train"
 MICRO_BATCH_TOKENS = 2048
 """Padded tokens that go through the model at once; larger batches are accumulated."""
+EAGER_TOKENS = 512
+"""Up to rows of this length, plain attention is faster on a CPU than the fused kernel, whose backward pass is slow; its
+scores take memory with the square of the length."""
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 SAVE_EVERY = 25
 """Optimiser steps between checkpoints."""
@@ -91,8 +96,11 @@ def train(request: TrainingRequest) -> TrainingOutcome:
     longest = max(len(row.input_ids) for row in rows)
     micro = _micro_batch(config.batch_size, longest)
     watch = Watch(output / LOSSES)
+    _score_answers_only()
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(request.model, dtype=torch.bfloat16),
+        model=AutoModelForCausalLM.from_pretrained(
+            request.model, dtype=torch.bfloat16, attn_implementation=_attention(longest)
+        ),
         args=_arguments(request, micro),
         train_dataset=Dataset.from_list([row._asdict() for row in rows]),
         processing_class=tokenizer,
@@ -160,6 +168,24 @@ def _lora(request: TrainingRequest) -> LoraConfig:
     )
 
 
+def _attention(longest: int) -> str:
+    """The implementation of attention, by its name in transformers."""
+    return "eager" if not torch.cuda.is_available() and longest <= EAGER_TOKENS else "sdpa"
+
+
+def _score_answers_only() -> None:
+    """Make TRL project the learned positions onto the vocabulary and no others.
+
+    It does so by itself where Triton runs. Elsewhere it projects prompts and padding too, so that shapes stay alike for
+    accelerators that compile by shape; on a CPU that is a third of a training.
+    """
+
+    def always(device: torch.device) -> bool:
+        return True
+
+    trl_utils._use_triton = always  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+
+
 def _micro_batch(batch_size: int, longest: int) -> int:
     """Rows that go through the model at once: the largest divisor of the batch that fits the token limit."""
     fitting = max(1, MICRO_BATCH_TOKENS // longest)
@@ -169,7 +195,10 @@ def _micro_batch(batch_size: int, longest: int) -> int:
 def _probe_longest_batch(trainer: Any, ids: list[int], micro: int) -> None:
     """Forward and backward over the largest batch there can be, without a step."""
     batch = torch.tensor([ids] * micro, device=trainer.model.device)
-    trainer.model(input_ids=batch, labels=batch).loss.backward()
+    inputs = {"input_ids": batch, "attention_mask": torch.ones_like(batch), "labels": batch}
+    with trainer.compute_loss_context_manager():
+        loss = trainer.compute_loss(trainer.model, inputs)
+    trainer.accelerator.backward(loss)
     trainer.model.zero_grad(set_to_none=True)
 
 
@@ -180,8 +209,16 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _last_checkpoint(output: Path) -> str | None:
     found = sorted((output / CHECKPOINTS).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    whole = [path for path in found if (path / "trainer_state.json").exists()]  # written after weights and optimiser
+    whole = [path for path in found if _is_whole(path / "trainer_state.json")]  # written after weights and optimiser
     return str(whole[-1]) if whole else None
+
+
+def _is_whole(state: Path) -> bool:
+    """Whether a file of JSON is there to its last brace; a kill can cut it."""
+    try:
+        return bool(json.loads(state.read_text()))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _save(trainer: Any, output: Path) -> None:

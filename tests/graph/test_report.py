@@ -354,7 +354,7 @@ def test_a_first_draft_has_nothing_to_differ_from() -> None:
     """Its sources and its settings are named."""
     first = trained(1, 0.3, verdict("better", 0.2))
     assert changes(first, experiment(0, 0.1)) == [
-        "data: first recipe, from exams, glossary in 5 steps",
+        "data: first recipe, from exams, glossary prepared in 5 steps, listed below",
         "training: first configuration, sft, learning rate 0.001, 2 epochs, batches of 8",
     ]
 

@@ -6,7 +6,12 @@ import pytest
 from made_up import event
 
 from graph.run_dir import Event, RunDir
-from graph.timing import duration, measure, stage_seconds, table
+from graph.timing import duration, measure, table
+
+
+def stage_seconds(events: list[Event]) -> dict[str, float]:
+    """Seconds by stage."""
+    return measure(events, 0.0).stages
 
 
 def parts(events: list[Event], used: float) -> dict[str, float]:
@@ -34,6 +39,23 @@ def test_the_parts_add_up_to_the_wall_clock() -> None:
     assert sum(part.share for part in timing.parts) == pytest.approx(1.0)
     assert "3.0 s of it the roles' decisions" in timing.parts[-1].what
     assert list(timing.stages)[:2] == ["train", "evaluate"]
+
+
+def test_the_activities_add_up_to_the_wall_clock_too() -> None:
+    """What an experiment cost is not all: the untouched model and the sealed test are answered as well."""
+    events = [
+        event("evaluate", 0, 20, 0),
+        event("train", 20, 50, 2),
+        event("start", 30, 34, what="waited"),
+        event("train", 50, 60, 10),
+        event("test", 60, 75),
+        event("deliver", 75, 76),
+    ]
+    activities = measure(events, 80.0).activities
+    assert activities == pytest.approx(
+        {"untouched model": 20, "experiment 2": 26, "experiment 10": 10, "sealed test": 15, "everything else": 9}
+    )
+    assert list(activities) == ["untouched model", "experiment 2", "experiment 10", "sealed test", "everything else"]
 
 
 def test_a_stage_inside_another_is_counted_once() -> None:

@@ -131,6 +131,19 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_adapter(
     assert (resumed.steps, resumed.final_loss) == (outcome.steps, outcome.final_loss)
 
 
+@pytest.mark.parametrize("text", [None, "", '{"global_step": 25, "log_his'], ids=["missing", "empty", "cut"])
+def test_a_checkpoint_that_a_kill_cut_is_passed_over(text: str | None, tmp_path: Path) -> None:
+    from roles.recipes import sft
+
+    older, newer = (tmp_path / "checkpoints" / f"checkpoint-{step}" for step in (25, 50))
+    for folder in (older, newer):
+        folder.mkdir(parents=True)
+    (older / "trainer_state.json").write_text('{"global_step": 25}')
+    if text is not None:
+        (newer / "trainer_state.json").write_text(text)
+    assert sft._last_checkpoint(tmp_path) == str(older)  # pyright: ignore[reportPrivateUsage]
+
+
 def test_another_seed_makes_another_adapter(
     undisturbed: tuple[Path, TrainingOutcome], tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -149,6 +162,33 @@ def test_the_loss_is_on_the_answer_only(loud_model: Path, tmp_path: Path) -> Non
     rows = [{"prompt": "aaaa " * 10, "answer": "".join(rng.choices("0123456789", k=6))} for _ in range(160)]
     outcome = train(tmp_path / "t", loud_model, rows, learning_rate=1e-2)
     assert 1.5 < outcome.final_loss < outcome.first_loss / 2
+
+
+def test_only_answers_are_projected_onto_the_vocabulary(tiny_model: Path, tmp_path: Path) -> None:
+    """Prompts and padding have no loss; projecting them would be a third of the time on a CPU."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from transformers import AutoTokenizer
+
+    from eval.render import training_ids
+    from roles.recipes import sft
+
+    asked = request(tmp_path / "t", tiny_model, [{"prompt": "a long question " * 20, "answer": "red"}] * 8)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    row = training_ids(tokenizer, "a long question " * 20, "red")
+    widths: list[int] = []
+
+    class Products(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func.overloadpacket is torch.ops.aten.mm and args[1].shape[1] == len(tokenizer):
+                widths.append(args[0].shape[0])
+            return func(*args, **(kwargs or {}))
+
+    with Products():
+        sft.train(asked)
+    probe, steps = max(widths), sorted(set(widths))[:-1]
+    assert probe == 4 * (len(row.input_ids) - 1), "what is tried first is the worst that can come"
+    assert steps == [4 * sum(row.completion_mask)]
 
 
 def test_a_training_that_diverges_ends_early_with_its_kind(loud_model: Path, tmp_path: Path) -> None:

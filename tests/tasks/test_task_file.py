@@ -213,6 +213,28 @@ def test_the_example_loads_and_says_how_to_run_it() -> None:
     assert content_of(task, row) == "Which?"
 
 
+def test_the_example_of_worked_solutions_scores_the_number_only() -> None:
+    path = ROOT / "examples" / "gsm8k" / "task.yaml"
+    task = load_task_file(path)
+    command = "python run_graph.py --task examples/gsm8k/task.yaml --data-root PATH --budget 20m"
+    assert command in path.read_text(encoding="utf-8")
+    row = {"question": "Half of 36?", "answer": "36 / 2 = <<36/2=18>>18\n#### 18"}
+    sample = Sample(id="1", prompt=render(task.prompt, row), answer=render(task.answer, row))
+    assert sample.prompt.startswith("Half of 36?\n")
+    scorer = scoring.load(task.scorer)
+    assert [scorer.score(text, sample).score for text in ("so 36 - 18 = 18\n#### 18", "18\n#### 17")] == [1, 0]
+    measured, taught = (str(origin.fold).split("/")[0].split(",") for origin in (task.benchmark, task.sources[0]))
+    assert set(measured).isdisjoint(taught)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the data folder ../shared/data beside the checkout")
+def test_two_hundred_items_of_grade_school_problems_measure_and_two_hundred_are_sealed(tmp_path: Path) -> None:
+    task = load_task_file(ROOT / "examples" / "gsm8k" / "task.yaml")
+    benchmark = load_benchmark(task, DATA)
+    assert [len(benchmark.of(split)) for split in ("test", "feedback", "selection")] == [200, 60, 140]
+    assert read_corpus(materialise(task, DATA, tmp_path)).sources[0].rows > 6000
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the data folder ../shared/data beside the checkout")
 def test_the_example_measures_on_other_rows_than_it_teaches(tmp_path: Path) -> None:
     task = load_task_file(EXAMPLE)

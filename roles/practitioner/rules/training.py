@@ -62,7 +62,7 @@ def underfitting(view: View) -> Suspicion | None:
         return None
     reason = shape.claim if falling else f"The training loss was still {last:.2f} at the end, above {HIGH_LOSS}."
     gain = _gain_of_training(view, 2.0)
-    moves = (("more epochs", OLD_ROWS * gain), ("higher learning rate", gain / 2), ("larger adapter", gain / 4))
+    moves = (("more epochs", OLD_ROWS * gain), ("higher learning rate", gain / 3), ("larger adapter", gain / 4))
     return suspect("underfitting", reason, *moves)
 
 

@@ -10,6 +10,7 @@ from memory.records import Experiment
 from roles.practitioner.expectations import FAILED_EFFECT, Expectation, cautious_gain, corrected, effect_of, expect
 from roles.practitioner.moves import MOVES
 from tasks.failure import FailureKind
+from tasks.task import Metric
 
 MOVE = MOVES["more epochs"]
 
@@ -26,7 +27,8 @@ def expected(*known: Experiment) -> Expectation:
 
 def test_without_observations_the_rule_is_believed() -> None:
     assert expected() == Expectation(0.04, 0.04)
-    assert expected().basis == "Expected: +0.040."
+    assert expected().basis(Metric()) == "Expected: +4.0 points."
+    assert expected().basis(Metric(name="error", direction="down")) == "Expected: +0.040."
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_observations_add_up_and_are_named() -> None:
     found = expected(*(made(-0.1, number=number) for number in (2, 3, 4)))
     assert found.effect == pytest.approx((2 * 0.04 - 0.3) / 5, abs=1e-4)
     assert found.seen == ("other/002", "other/003", "other/004")
-    assert all(part in found.basis for part in ("-0.044", "+0.040", "other/003"))
+    assert all(part in found.basis(Metric()) for part in ("-4.4 points", "+4.0 points", "other/003"))
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))

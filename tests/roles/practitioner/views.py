@@ -54,7 +54,7 @@ def recipe(chosen: Design | None = None) -> DataRecipe:
 
 def data(rows: int = 200, *, sampled_out: int = 1000, **changes: Any) -> TrainingData:
     """Rows by source as that draft leaves them, of 50 tokens each; a sample left others out."""
-    others = rows // 10
+    others = rows // 20
     fields: dict[str, Any] = {
         "rows_by_source": {"bank": rows - 2 * others, "glossary": others, "old forum": others},
         "flow": (Flow(step="sample", rows=rows, removed={"not sampled": sampled_out} if sampled_out else {}),),
