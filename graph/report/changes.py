@@ -70,7 +70,8 @@ def _training_changes(experiment: Experiment, parent: Experiment | None) -> Iter
     if new is None:
         yield "training: no configuration was made"
     elif old is None:
-        first = f"{new.method}, learning rate {new.learning_rate:g}, {new.epochs:g} epochs, batches of {new.batch_size}"
+        passes = f"{new.epochs:g} {'epoch' if new.epochs == 1 else 'epochs'}"
+        first = f"{new.method}, learning rate {new.learning_rate:g}, {passes}, batches of {new.batch_size}"
         yield f"training: first configuration, {first}"
     else:
         before, after = _settings(old), _settings(new)

@@ -44,11 +44,12 @@ def incumbents(experiments: Sequence[Experiment]) -> list[int]:
     return found
 
 
-def trajectory(experiments: Sequence[Experiment], scale: Scale, chance: float | None) -> str:
+def trajectory(experiments: Sequence[Experiment], scale: Scale, chance: float | None, delivered: int = 0) -> str:
     """Selection score of each experiment with its 95 % interval, feedback beside it, and the best so far as a line.
 
     Args:
         chance: what guessing scores; drawn as a line where it is known.
+        delivered: the experiment that is marked as delivered; 0 for none.
     """
     svg = drawing("trajectory", "Score of each experiment", _described(experiments, scale), WIDTH, 340)
     heights = [bound for e in experiments if e.selection for bound in scale.bounds(e.selection)]
@@ -64,6 +65,9 @@ def trajectory(experiments: Sequence[Experiment], scale: Scale, chance: float | 
     _best_so_far(svg, box, experiments, scale)
     for experiment in experiments:
         _scores(svg, box, experiment, scale)
+        if experiment.number == delivered and experiment.selection:
+            above = box.y(scale.bounds(experiment.selection)[1]) - 7
+            add(svg, "text", x=box.x(delivered), y=above, kind="label middle", text="delivered")
     return markup(svg)
 
 

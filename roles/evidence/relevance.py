@@ -28,8 +28,9 @@ def find(case: Case) -> Evidence | None:
     told = ", ".join(f"{source} {mean:.2f}" for source, mean in means.items())
     return Evidence(
         name="relevance",
-        claim=f"{near} of {len(values)} training rows that were looked at resemble some feedback item (cosine of at "
-        f"least {NEAR}); mean similarity to the nearest item by source, where 1 is the same: {told}.",
+        claim=f"{near} of {len(values)} training rows that were looked at are close in subject to some feedback item "
+        f"(cosine of at least {NEAR}; what gives an item away is removed before); mean similarity to the nearest item "
+        f"by source, where 1 is the same: {told}.",
         count=near,
         of=len(values),
         figures=means,

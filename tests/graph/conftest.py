@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from laboratory import PLANTED, Finished, Laboratory, write_marked, write_signs
+from laboratory import LESSONS, PLANTED, Finished, Laboratory, write_marked, write_signs
 from sealed_watch import Sighting, watch_memory
 
 
@@ -39,5 +39,5 @@ def dry_run(watched_run: tuple[Finished, list[Sighting]]) -> Finished:
 @pytest.fixture(scope="session")
 def learned_run(laboratory: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A real loop of the built-in practitioner on a task that the tiny model can learn; all is delivered."""
-    task = write_signs(tmp_path_factory.mktemp("signs"), lessons=240)
+    task = write_signs(tmp_path_factory.mktemp("signs"), lessons=LESSONS)
     return laboratory.run("learned", "--task", task, "--model", "tiny-random", "--max-experiments", "2", "--merge")

@@ -186,6 +186,10 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
+LESSONS = 130
+"""Rows of which a first draft learns too little, and a second experiment enough."""
+
+
 def write_signs(folder: Path, lessons: int, benchmark: int = 160) -> Path:
     """A task that the tiny random model can learn: yes to a plus, no to a minus. Returns the task file.
 

@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from laboratory import Finished
+from laboratory import LESSONS, Finished
 
 from eval.adapter import adapter_hash
 from eval.evaluator_client import TestResult
@@ -113,8 +113,8 @@ def test_the_card_says_what_was_measured(learned_run: Finished, lineage: Lineage
         lineage.data.content_hash,
         lineage.training.adapter_hash,
         f"{lineage.config.epochs} epochs",
-        f"| lessons | MIT | 240 | {lineage.data.rows} | solved items |",
-        "| gate | 240 |",
+        f"| lessons | MIT | {LESSONS} | {lineage.data.rows} | solved items |",
+        f"| gate | {LESSONS} |",
         f"| decontamination | {lineage.data.rows} |",
         f"torch {lineage.versions['torch']}",
         "folder `merged`",

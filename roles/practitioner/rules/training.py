@@ -60,7 +60,8 @@ def underfitting(view: View) -> Suspicion | None:
     falling, last = fall > max(STILL_FALLING, ERRORS * error), shape.figures["last"]
     if not falling and last <= HIGH_LOSS:
         return None
-    reason = shape.claim if falling else f"The training loss was still {last:.2f} at the end, above {HIGH_LOSS}."
+    high = f"The training loss was still {last:.2f} at the end; above {HIGH_LOSS} there is usually more to learn."
+    reason = shape.claim if falling else high
     gain = _gain_of_training(view, 2.0)
     moves = (("more epochs", OLD_ROWS * gain), ("higher learning rate", gain / 3), ("larger adapter", gain / 4))
     return suspect("underfitting", reason, *moves)
@@ -78,8 +79,8 @@ def spare_time(view: View) -> Suspicion | None:
         moves.append((times_rows(enough), _gain_of_training(view, enough)))
     if not by_heart(view):
         moves.append((times_epochs(factor), OLD_ROWS * _gain_of_training(view, factor)))
-    reason = f"The next training may take {there} tokens; experiment {view.parent.number} took {int(spent)}."
-    return suspect("time to spare", reason, *moves) if moves else None
+    reason = f"The next training may see {there:,} tokens; that of experiment {view.parent.number} saw {int(spent):,}."
+    return suspect("short training", reason, *moves) if moves else None
 
 
 def _halves(factor: float) -> float:

@@ -165,15 +165,15 @@ FIRES: dict[str, dict[str, Fires]] = {
     },
     "spare_time": {
         "rows left": Fires(
-            v.view(remaining=s.remaining(45_000)), "time to spare", ("2 times the rows", "2 times the epochs")
+            v.view(remaining=s.remaining(45_000)), "short training", ("2 times the rows", "2 times the epochs")
         ),
         "all rows used": Fires(
             v.view(data=v.data(sampled_out=0), remaining=s.remaining(34_000)),
-            "time to spare",
+            "short training",
             ("1.5 times the epochs",),
         ),
         "rows known by heart": Fires(
-            v.view(HEART, remaining=s.remaining(34_000)), "time to spare", ("1.5 times the rows",)
+            v.view(HEART, remaining=s.remaining(34_000)), "short training", ("1.5 times the rows",)
         ),
     },
     "diagnosed": {
