@@ -43,6 +43,7 @@ class TransformersEngine:
         # Only what the caller asks for decides how is drawn, not what the model's author preferred.
         base.generation_config = transformers.GenerationConfig()
         self._base: Any = base.to(self._device).eval()
+        self._attention: str = base.config._attn_implementation
         self._merged: Any = None
         self._merged_name = ""
 
@@ -84,7 +85,7 @@ class TransformersEngine:
     def _complete(self, model: Any, ids: list[list[int]], sampling: Sampling) -> list[list[Completion]]:
         padded = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
         eager = self._device == "cpu" and padded["input_ids"].shape[1] <= EAGER_TOKENS
-        model.set_attn_implementation("eager" if eager else "sdpa")
+        model.set_attn_implementation("eager" if eager else self._attention)
         torch.manual_seed(_seed(sampling.seed, ids))
         output = model.generate(**padded, **self._arguments(sampling))
         new = output[:, padded["input_ids"].shape[1] :].tolist()

@@ -168,9 +168,9 @@ def _lora(request: TrainingRequest) -> LoraConfig:
     )
 
 
-def _attention(longest: int) -> str:
-    """The implementation of attention, by its name in transformers."""
-    return "eager" if not torch.cuda.is_available() and longest <= EAGER_TOKENS else "sdpa"
+def _attention(longest: int) -> str | None:
+    """The implementation of attention, by its name in transformers; None for the model's default."""
+    return "eager" if not torch.cuda.is_available() and longest <= EAGER_TOKENS else None
 
 
 def _score_answers_only() -> None:
