@@ -3,8 +3,8 @@
     python -m benchmarks.planted RUN
 
 RUN is the directory of any run of that task: its survey is what the practitioner writes recipes from. Its recipe with
-all of its cleaning and without a sample is applied to all raw rows, then decontaminated, and the rows that are left are
-compared with `tasks/starter/planted.json`. Takes a minute and trains nothing.
+all of its cleaning and without a sample is applied to all raw rows, what it formats is decontaminated, and what each
+removed or changed is compared with `tasks/starter/planted.json`. Takes a minute and trains nothing.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from tasks.record import read_record
 from tasks.rows import load_rows
 from tasks.starter.planted import read_planted
 
-SAMPLING = frozenset({"sample"})
 Stages = dict[str, list[DataRow]]
 """The rows that each step left; of steps of one name, the last."""
 
@@ -37,7 +36,7 @@ def prepared(survey: Survey) -> Stages:
     design = draft(survey).model_copy(update={"near_duplicates": True, "clean_labels": True})
     stages: Stages = {}
     for step in recipe_of(design, survey, "").steps:
-        if step.name not in SAMPLING:
+        if step.name != "sample":
             rows = load_step(step).apply(rows, StepContext(finance_starter, seed=0)).rows
             stages[step.name] = rows
     return stages

@@ -6,6 +6,7 @@ idempotent: its output is kept under the hash of its inputs, and a second call r
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,8 +91,21 @@ def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_lengt
             rows = _drawn(context, rows, context.config.max_train_rows)
         if not rows:
             raise StageError("prepare_data", FailureKind.DATA, f"no rows are left to train on; removed: {removed}")
-        data = _write_rows(context, number, rows, removed, time.monotonic() - started)
-        return data.model_copy(update={"flow": tuple(flow), "row_limit": max_length})
+        _write_rows(folder, rows)
+        tokens = sorted(row["tokens"] for row in rows)
+        return TrainingData(
+            path=run.relative(folder / "data.jsonl"),
+            content_hash=file_digest(folder / "data.jsonl"),
+            rows=len(rows),
+            rows_by_source=dict(sorted(Counter(row["source"] for row in rows).items())),
+            tokens=sum(tokens),
+            tokens_median=tokens[len(tokens) // 2],
+            tokens_max=tokens[-1],
+            removed=dict(sorted(removed.items())),
+            flow=tuple(flow),
+            row_limit=max_length,
+            seconds=round(time.monotonic() - started, 1),
+        )
 
     return run.once("prepare_data", number, folder / "data.json", inputs, TrainingData, produce)
 
@@ -103,10 +117,8 @@ def _drawn(context: RunContext, rows: list[dict[str, Any]], number: int) -> list
     return [rows[i] for i in sorted(order[:number])]
 
 
-def _write_rows(
-    context: RunContext, number: int, rows: list[dict[str, object]], removed: dict[str, int], seconds: float
-) -> TrainingData:
-    folder = context.run.experiment(number)
+def _write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """What is learned, and beside it where each row came from."""
     learned = [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows]
     origins = [
         {**{name: row[name] for name in ("source", "row", "options", "content", "task_format")}, "hash": digest(row)}
@@ -114,19 +126,6 @@ def _write_rows(
     ]
     write_jsonl(folder / "data.jsonl", learned)
     write_jsonl(folder / "provenance.jsonl", origins)
-    tokens = sorted(int(str(row["tokens"])) for row in rows)
-    sources = [str(row["source"]) for row in rows]
-    return TrainingData(
-        path=context.run.relative(folder / "data.jsonl"),
-        content_hash=file_digest(folder / "data.jsonl"),
-        rows=len(rows),
-        rows_by_source={name: sources.count(name) for name in sorted(set(sources))},
-        tokens=sum(tokens),
-        tokens_median=tokens[len(tokens) // 2],
-        tokens_max=tokens[-1],
-        removed=dict(sorted(removed.items())),
-        seconds=round(seconds, 1),
-    )
 
 
 def train(

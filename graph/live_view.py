@@ -76,7 +76,8 @@ class Progress(NamedTuple):
         if self.done > self.first and now > self.since:
             rate = (self.done - self.first) / (now - self.since)
             parts.append(f"{rate:.2g}/s" if rate < 10 else f"{rate:.0f}/s")
-            parts.append(f"{clock((self.total - self.done) / rate)} left")
+            if self.done < self.total:
+                parts.append(f"{clock((self.total - self.done) / rate)} left")
         return ", ".join(parts)
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from graph.live_view import LiveView, print_line
+from graph.live_view import LiveView, Progress, print_line
 from graph.run_dir import Event
 from memory.records import Experiment
 from roles.briefing import Remaining
@@ -68,21 +68,20 @@ class Terminal:
 
         It moves the live view; without one it prints at most every `EVERY` seconds, and at the end.
         """
-        started = time.monotonic()
-        last = [started, -1.0]
+        first: Progress | None = None
+        said, told = time.monotonic(), -1
 
         def moved(done: int, total: int) -> None:
+            nonlocal first, said, told
             view = self._view
             if view:
                 view.moved(title, unit, done, total)
                 return
             now = time.monotonic()
-            if done == last[1] or (now - last[0] < EVERY and done < total):
-                return
-            last[:] = [now, done]
-            rate = done / max(now - started, 1e-9)
-            left = f", {(total - done) / rate:.0f} s left" if 0 < done < total else ""
-            self.say(f"  {title}: {done}/{total} {unit}{left}")
+            first = first or Progress(title, unit, done, total, done, now)
+            if done != told and (now - said >= EVERY or done >= total):
+                said, told = now, done
+                self.say(f"  {title}: {first._replace(done=done, total=total).in_words(now)}")
 
         return moved
 

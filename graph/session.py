@@ -19,7 +19,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from eval.base_model import SMOLLM2, SMOLLM2_NOTE
 from eval.engines import names as engine_names
-from eval.evaluator_client import Evaluator
+from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware, compute_environment, survey_hardware, versions
 from eval.service import Service
 from eval.socket_folder import remove_abandoned
@@ -192,13 +192,7 @@ def opened(
     model = _resolve_model(config.model, cache)
     root = Path(config.data_root) if config.data_root else None
     evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log")
-    engine = Service(
-        "engine",
-        "eval.engine_server",
-        ["--engine", config.engine, "--model", model],
-        log=run.file("engine.log"),
-        environment=child_environment(compute_environment()),
-    )
+    engine = _engine(config, model, run)
     try:
         description = evaluator.describe()
         begin()
@@ -219,20 +213,24 @@ def opened(
             engine=engine,
             minds=minds or {},
             memory=_memory(config, run),
-            pipeline=Pipeline(
-                description.task,
-                Path(description.corpus),
-                run.file("steps"),
-                model,
-                config.seed,
-                unsafe=config.unsafe_scripts,
-            ),
+            pipeline=_pipeline(config, description, model, run),
             budget=Budget(config, run.file(CLOCK), description.test, items, began),
             terminal=terminal,
         )
     finally:
         engine.close()
         evaluator.close()
+
+
+def _engine(config: RunConfig, model: Path, run: RunDir) -> Service:
+    arguments = ["--engine", config.engine, "--model", model]
+    environment = child_environment(compute_environment())
+    return Service("engine", "eval.engine_server", arguments, log=run.file("engine.log"), environment=environment)
+
+
+def _pipeline(config: RunConfig, description: Description, model: Path, run: RunDir) -> Pipeline:
+    corpus, steps = Path(description.corpus), run.file("steps")
+    return Pipeline(description.task, corpus, steps, model, config.seed, unsafe=config.unsafe_scripts)
 
 
 def _memory(config: RunConfig, run: RunDir) -> ExperimentMemory | None:

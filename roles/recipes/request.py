@@ -36,7 +36,7 @@ class LossPoint(Record):
     loss: float
     learning_rate: float
     seconds: float
-    """Since the training process started to train."""
+    """Of training until then; what a kill made to be done again counts once."""
 
 
 def read_losses(path: Path) -> list[float]:

@@ -50,12 +50,14 @@ class Watch(TrainerCallback):
     def __init__(self, path: Path) -> None:
         self.losses = [LossPoint.model_validate(row) for row in read_jsonl(path)] if path.exists() else []
         self._path = path
+        self.earlier = 0.0
+        """Seconds that earlier processes took to get to the checkpoint that training resumes from."""
         self._started = time.monotonic()
-        self._first: float | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Forget losses after the checkpoint that training resumes from."""
         self.losses = [point for point in self.losses if point.step <= state.global_step]
+        self.earlier = self.losses[-1].seconds if self.losses else 0.0
         self._path.write_text("".join(point.model_dump_json() + "\n" for point in self.losses))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
@@ -67,7 +69,7 @@ class Watch(TrainerCallback):
             steps=state.max_steps,
             loss=logs["loss"],
             learning_rate=logs.get("learning_rate", 0.0),
-            seconds=round(time.monotonic() - self._started, 2),
+            seconds=round(self.earlier + time.monotonic() - self._started, 2),
         )
         if not math.isfinite(point.loss):
             raise StageError(STAGE, FailureKind.DIVERGED, f"the loss is {point.loss} at step {point.step}")
@@ -115,7 +117,7 @@ def train(request: TrainingRequest) -> TrainingOutcome:
         if not _is_out_of_memory(error):
             raise
         raise StageError(STAGE, FailureKind.OOM, f"{micro} rows of {longest} tokens do not fit: {error}") from error
-    seconds = time.monotonic() - started
+    seconds = watch.earlier + time.monotonic() - started
     _save(trainer, output)
     tenth = max(1, len(watch.losses) // 10)
     return TrainingOutcome(

@@ -98,7 +98,9 @@ def test_progress_is_said_now_and_then(capsys: pytest.CaptureFixture[str], monke
     for done in (1, 2, 3, 4, 4):
         now[0] += 2.0
         bar(done, 4)
-    assert capsys.readouterr().out == "[00:06]   train 001: 3/4 steps, 2 s left\n[00:08]   train 001: 4/4 steps\n"
+    assert capsys.readouterr().out == (
+        "[00:06]   train 001: 3/4 steps, 0.5/s, 0:02 left\n[00:08]   train 001: 4/4 steps, 0.5/s\n"
+    )
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown", ""])

@@ -121,7 +121,9 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_adapter(
     process.wait()
     assert state.exists(), (again / "train.log").read_text()
     assert not (again / RESULT).exists(), "it ended before it was killed"
-    before = {point.step: point for point in losses(again) if point.step <= 25}
+    slower = [point.model_copy(update={"seconds": point.seconds + 1000}) for point in losses(again)]
+    write_jsonl(again / LOSSES, slower)
+    before = {point.step: point for point in slower if point.step <= 25}
     process = start(again)
     assert process.wait(timeout=120) == 0, (again / "train.log").read_text()
     assert adapter_hash(again / ADAPTER) == adapter_hash(folder / ADAPTER)
@@ -129,6 +131,10 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_adapter(
     assert [point.loss for point in losses(again)] == [point.loss for point in losses(folder)]
     resumed = read_record(again / RESULT, TrainingOutcome)
     assert (resumed.steps, resumed.final_loss) == (outcome.steps, outcome.final_loss)
+    # What the killed process took counts: plans are sized by this speed.
+    assert losses(again)[-1].seconds > before[25].seconds > 1000
+    assert resumed.seconds > 1000
+    assert resumed.tokens_per_second < outcome.tokens_per_second / 10
 
 
 @pytest.mark.parametrize("text", [None, "", '{"global_step": 25, "log_his'], ids=["missing", "empty", "cut"])
