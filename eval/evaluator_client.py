@@ -30,6 +30,15 @@ class Description(Record):
     """Options that every item offers to choose from; None for free answers, or when their number varies."""
 
 
+class Rival(Record):
+    """What a candidate must beat on selection."""
+
+    label: str
+    """Of an evaluation of all selection items."""
+    alpha: float
+    """One-sided error rate of the decision."""
+
+
 class TestResult(Record):
     """The sealed split, opened once for the baseline and the delivered checkpoint."""
 
@@ -68,9 +77,20 @@ class Evaluator:
         self._run_dir = run_dir
 
     def evaluate(
-        self, label: str, split: Split, checkpoint: Checkpoint, engine: Path, seed: int, progress: Progress
+        self,
+        label: str,
+        split: Split,
+        checkpoint: Checkpoint,
+        engine: Path,
+        seed: int,
+        progress: Progress,
+        rival: Rival | None = None,
     ) -> EvalResult:
-        """Score a checkpoint on feedback or selection."""
+        """Score a checkpoint on feedback or selection.
+
+        Args:
+            rival: where it is clear that the checkpoint will not be found better, its selection evaluation stops.
+        """
         found = self._call(
             "evaluate",
             progress,
@@ -79,12 +99,14 @@ class Evaluator:
             checkpoint=checkpoint.model_dump(),
             engine=str(engine),
             seed=seed,
+            rival=rival.model_dump() if rival else None,
         )
         return EvalResult.model_validate(found)
 
-    def compare(self, label: str, incumbent: str, alpha: float, seed: int) -> Verdict:
-        """The verdict between two evaluated labels on selection."""
-        return Verdict.model_validate(self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed))
+    def compare(self, label: str, incumbent: str, alpha: float, seed: int, split: Split = "selection") -> Verdict:
+        """The verdict between two evaluated labels."""
+        found = self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed, split=split)
+        return Verdict.model_validate(found)
 
     def decontaminate(self, rows: Path, kept: Path) -> int:
         """Copy the rows that leak no benchmark item; returns how many of the others there are at most, in tens."""
@@ -104,6 +126,10 @@ class Evaluator:
             seed=seed,
         )
         return TestResult.model_validate(found)
+
+    def unseal(self, run: str) -> int:
+        """Open the test split for `evaluate`; returns how often it has been opened, this time included."""
+        return int(self._call("unseal", run=run))
 
     def close(self) -> None:
         """End the process."""

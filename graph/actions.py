@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.adapter import adapter_hash
-from eval.evaluator_client import TestResult
+from eval.evaluator_client import Rival, TestResult
 from eval.hardware import compute_environment, heavy_work
 from eval.result import EvalResult, ItemResult, Split
 from eval.verdict import Verdict, alpha_share
@@ -232,9 +232,17 @@ def _last_loss(path: Path) -> LossPoint | None:
 
 
 def evaluate(
-    context: RunContext, number: int, split: Split, training: TrainingRun | None, replicate: int = 0
+    context: RunContext,
+    number: int,
+    split: Split,
+    training: TrainingRun | None,
+    replicate: int = 0,
+    incumbent: int | None = None,
 ) -> EvalResult:
     """Score the untouched model or an adapter on feedback or selection, with the warm engine.
+
+    Args:
+        incumbent: the experiment to beat on selection: the evaluation stops where it is clear that it will not be.
 
     Raises:
         StageError: FORMAT when the adapter changes nothing, ENVIRONMENT when engine or evaluator cannot be kept alive.
@@ -242,17 +250,19 @@ def evaluate(
     name = label(number, replicate)
     path = context.run.file("sealed" if replicate else f"experiments/{number:03d}") / f"{name}.{split}.json"
     checkpoint = context.checkpoint(training)
+    rival = None if incumbent is None else Rival(label=label(incumbent), alpha=_alpha(context))
 
     def produce() -> EvalResult:
         bar = context.terminal.bar(f"evaluate {name} on {split}", "items")
         return _with_engine(
             context,
             lambda: context.evaluator.evaluate(
-                name, split, checkpoint, context.engine.socket, context.config.seed, bar
+                name, split, checkpoint, context.engine.socket, context.config.seed, bar, rival
             ),
         )
 
-    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash]
+    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash,
+              rival]  # fmt: skip
     return context.run.once("evaluate", number, path, inputs, EvalResult, produce)
 
 
@@ -316,10 +326,13 @@ def _trained_rows(context: RunContext, experiment: Experiment) -> Iterator[Train
         )
 
 
-def judge(context: RunContext, number: int, incumbent: int, share: float | None = None) -> Verdict:
+def judge(context: RunContext, number: int, incumbent: int) -> Verdict:
     """The verdict on an experiment against another one, on selection."""
-    alpha = alpha_share(context.config.max_experiments) if share is None else share
-    return context.evaluator.compare(label(number), label(incumbent), alpha, context.config.seed)
+    return context.evaluator.compare(label(number), label(incumbent), _alpha(context), context.config.seed)
+
+
+def _alpha(context: RunContext) -> float:
+    return alpha_share(context.config.max_experiments)
 
 
 def test(context: RunContext, best: Experiment) -> TestResult:

@@ -6,8 +6,9 @@ from pathlib import Path
 from eval.engine import Checkpoint
 from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware
+from eval.power import detectable_effect
 from eval.service import Service
-from eval.verdict import alpha_share, detectable_effect
+from eval.verdict import alpha_share
 from graph.budget import Budget
 from graph.config import RunConfig
 from graph.progress import Terminal

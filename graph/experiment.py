@@ -72,7 +72,7 @@ def evaluate(state: ExperimentState, runtime: Runtime[RunContext]) -> Experiment
     first, *others = state["trainings"]
     try:
         feedback = actions.evaluate(context, number, "feedback", first)
-        selection = actions.evaluate(context, number, "selection", first)
+        selection = actions.evaluate(context, number, "selection", first, incumbent=state["incumbent"])
         replicates = [
             Replicate(training=training, selection=actions.evaluate(context, number, "selection", training, r))
             for r, training in enumerate(others, start=1)

@@ -5,6 +5,7 @@ import statistics
 
 from langgraph.runtime import Runtime
 
+from eval.result import EvalResult
 from eval.verdict import Verdict
 from graph import actions, decisions
 from graph.context import RunContext
@@ -15,7 +16,7 @@ from memory.records import Experiment
 from roles.briefing import Survey, TaskCard
 from tasks import scoring
 from tasks.corpus import Corpus, read_corpus
-from tasks.failure import StageError
+from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl
 from tasks.template import fields
 
@@ -102,8 +103,10 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     try:
         found = decisions.decide_plan(context, state["survey"], state["experiments"], state["incumbent"])
     except StageError as error:
-        context.terminal.say(f"the planner failed: {error}")
-        return {"plans": [], "ended": f"the planner failed ({error.failure.kind})"}
+        done = error.failure.kind == FailureKind.BUDGET
+        why = f"the planner has nothing left: {error.failure.message}" if done else f"the planner failed: {error}"
+        context.terminal.say(why)
+        return {"plans": [], "ended": why[:200]}
     number = len(state["experiments"])
     context.terminal.say(f"plan {number:03d} (from {found.parent:03d}, {found.factor}): {found.hypothesis}")
     return {"plans": [found]}
@@ -121,18 +124,22 @@ def judge(state: State, runtime: Runtime[RunContext]) -> State:
             incumbent = candidate.number if verdict.outcome == "better" else incumbent
         elif candidate.failure:
             context.terminal.say(f"experiment {candidate.number:03d} failed: {candidate.failure.kind}")
-        effect = observed_effect(context, candidate, state["experiments"])
+        effect = observed_effect(context, candidate, state["experiments"], verdict)
         judged.append(candidate.model_copy(update={"verdict": verdict, "effect": effect}))
     return {"candidates": judged, "incumbent": incumbent}
 
 
-def observed_effect(context: RunContext, candidate: Experiment, experiments: list[Experiment]) -> float | None:
-    """Change of the metric on selection against the plan's parent, positive when better; None without both scores."""
+def observed_effect(
+    context: RunContext, candidate: Experiment, experiments: list[Experiment], verdict: Verdict | None
+) -> float | None:
+    """Change of the metric against the plan's parent, on the selection items that both have answered; positive when
+    better, None when one of them was not evaluated."""
     parent = experiments[candidate.plan.parent] if candidate.plan else None
     if parent is None or parent.selection is None or candidate.selection is None:
         return None
-    sign = 1 if context.description.task.metric.direction == "up" else -1
-    return round(sign * (candidate.selection.score - parent.selection.score), 3)
+    if verdict is None or verdict.incumbent != parent.number:
+        verdict = actions.judge(context, candidate.number, parent.number)
+    return round(verdict.effect, 3)
 
 
 def _verdict(context: RunContext, candidate: Experiment, incumbent: int) -> Verdict:
@@ -242,14 +249,22 @@ def scores(experiment: Experiment) -> str:
         if result:
             margin = 1.96 * result.standard_error
             parts.append(
-                f"{result.split} {result.score:.3f} ± {margin:.3f} (n={result.n}, unparsed {result.unparsed:.0%})"
+                f"{result.split} {result.score:.3f} ± {margin:.3f} (n={_answered(result)}, "
+                f"unparsed {result.unparsed:.0%})"
             )
     return ", ".join(parts)
+
+
+def _answered(measured: EvalResult | Verdict) -> str:
+    """`682`, or `228 of 682` where the evaluation was stopped as hopeless."""
+    whole = measured.split_n is None or measured.n == measured.split_n
+    return str(measured.n) if whole else f"{measured.n} of {measured.split_n}"
 
 
 def in_words(verdict: Verdict) -> str:
     """A verdict in words."""
     return (
         f"{verdict.outcome} than {verdict.incumbent:03d}: {verdict.effect:+.3f} "
-        f"(95 % {verdict.low:+.3f} to {verdict.high:+.3f}, p={verdict.p_better:.4f}, alpha {verdict.alpha:.3f})"
+        f"(95 % {verdict.low:+.3f} to {verdict.high:+.3f}, p={verdict.p_better:.4f}, alpha {verdict.alpha:.3f}, "
+        f"n={_answered(verdict)})"
     ).replace("undecided than", "undecided against")
