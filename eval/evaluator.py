@@ -6,6 +6,7 @@
 - `evaluate`: scores a checkpoint on feedback or selection with the run's warm engine; on selection it stops early where
   the checkpoint cannot be found better any more;
 - `compare`: the verdict between two evaluated checkpoints on selection;
+- `probe`: what a checkpoint has lost elsewhere (`eval/probe.py`);
 - `decontaminate`: candidate training rows in, rows that leak no benchmark item out, and a rounded count of the others;
 - `test`: opens the sealed split, against an entry in the ledger, for the end of a run;
 - `unseal`: the same for a person at the command line (`eval/run.py`); then `evaluate` scores it too.
@@ -23,10 +24,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from eval import probe
 from eval.completion_cache import CompletionCache
 from eval.engine import Checkpoint, Completion, EngineInfo, Sampling
 from eval.evaluator_client import Description, Rival, TestResult
 from eval.ledger import open_test
+from eval.probe import grade, probe_items, regression
 from eval.resampling import standard_error
 from eval.result import EvalResult, ItemResult, Split, summarise
 from eval.sequential import HOPELESS, chance, in_order, looks
@@ -81,8 +84,9 @@ class Evaluator:
 
     def serve(self, socket: Path) -> None:
         """Answer calls until the parent dies."""
-        in_a_run = {name: getattr(self, name) for name in ("evaluate", "compare", "decontaminate", "test", "unseal")}
-        serve(socket, {"describe": self.describe, **{name: self._within(method) for name, method in in_a_run.items()}})
+        names = ("evaluate", "compare", "probe", "decontaminate", "test", "unseal")
+        in_a_run = {name: self._within(getattr(self, name)) for name in names}
+        serve(socket, {"describe": self.describe, **in_a_run})
 
     def _within(self, method: Method) -> Method:
         def call_in(progress: Progress, run_dir: str, **parameters: Any) -> Any:
@@ -122,6 +126,21 @@ class Evaluator:
     ) -> dict[str, Any]:
         """The `Verdict` between two evaluated labels on a split."""
         return self._verdict(label, incumbent, split, alpha, seed).model_dump(mode="json")
+
+    def probe(
+        self, progress: Progress, label: str, baseline: dict[str, Any], checkpoint: dict[str, Any], engine: str
+    ) -> dict[str, Any]:
+        """The `Regression` of a checkpoint against the untouched model; answers go to `probe/LABEL.jsonl`."""
+        before = self._probed("baseline", Checkpoint.model_validate(baseline), Path(engine), progress)
+        after = self._probed(label, Checkpoint.model_validate(checkpoint), Path(engine), progress)
+        return regression(before, after).model_dump(mode="json")
+
+    def _probed(self, label: str, checkpoint: Checkpoint, engine: Path, progress: Progress) -> list[ItemResult]:
+        samples = [Sample(id=item.id, prompt=item.prompt, answer=item.example) for item in probe_items()]
+        completions, _ = self._complete(samples, checkpoint, probe.SAMPLING, engine, progress)
+        items = grade(completions)
+        write_jsonl(self._attached / "probe" / f"{label}.jsonl", items)
+        return items
 
     def decontaminate(self, progress: Progress, rows: str, kept: str) -> int:
         """Copy the rows of one file that leak no benchmark item to another; the others go to `sealed/leaks/`.
@@ -180,9 +199,13 @@ class Evaluator:
 
     @property
     def _sealed(self) -> Path:
+        return self._attached / "sealed"
+
+    @property
+    def _attached(self) -> Path:
         if self._run_dir is None:
             raise RuntimeError("no run directory is attached")
-        return self._run_dir / "sealed"
+        return self._run_dir
 
     def _records(self, label: str, split: Split) -> Path:
         if split == "feedback" and self._run_dir:

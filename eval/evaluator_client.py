@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.engine import Checkpoint
+from eval.probe import Regression
 from eval.result import EvalResult, Split
 from eval.service import Progress, Service
 from eval.verdict import Verdict
@@ -107,6 +108,20 @@ class Evaluator:
         """The verdict between two evaluated labels."""
         found = self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed, split=split)
         return Verdict.model_validate(found)
+
+    def probe(
+        self, label: str, baseline: Checkpoint, checkpoint: Checkpoint, engine: Path, progress: Progress
+    ) -> Regression:
+        """What a checkpoint has lost against the untouched model, on items that have nothing to do with the task."""
+        found = self._call(
+            "probe",
+            progress,
+            label=label,
+            baseline=baseline.model_dump(),
+            checkpoint=checkpoint.model_dump(),
+            engine=str(engine),
+        )
+        return Regression.model_validate(found)
 
     def decontaminate(self, rows: Path, kept: Path) -> int:
         """Copy the rows that leak no benchmark item; returns how many of the others there are at most, in tens."""

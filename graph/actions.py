@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from eval.adapter import adapter_hash
 from eval.evaluator_client import Rival, TestResult
 from eval.hardware import compute_environment, heavy_work
+from eval.probe import Regression
 from eval.result import EvalResult, ItemResult, Split
 from eval.verdict import Verdict, alpha_share
 from graph.context import RunContext, label
@@ -264,6 +265,22 @@ def evaluate(
     inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash,
               rival]  # fmt: skip
     return context.run.once("evaluate", number, path, inputs, EvalResult, produce)
+
+
+def probe(context: RunContext, number: int, training: TrainingRun) -> Regression:
+    """What an adapter costs elsewhere: the general probe of it and of the untouched model."""
+    path = context.run.experiment(number) / "probe.json"
+    baseline, checkpoint = context.checkpoint(None), context.checkpoint(training)
+
+    def produce() -> Regression:
+        bar = context.terminal.bar(f"general probe of {number:03d}", "items")
+        return _with_engine(
+            context,
+            lambda: context.evaluator.probe(label(number), baseline, checkpoint, context.engine.socket, bar),
+        )
+
+    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine]
+    return context.run.once("probe", number, path, inputs, Regression, produce)
 
 
 class GatheredEvidence(Record):

@@ -117,16 +117,36 @@ def judge(state: State, runtime: Runtime[RunContext]) -> State:
     context, incumbent = runtime.context, state["incumbent"]
     judged: list[Experiment] = []
     for candidate in waiting(state):
-        verdict = None
-        if candidate.selection:
-            verdict = _verdict(context, candidate, incumbent)
-            context.terminal.say(f"verdict {candidate.number:03d}: {in_words(verdict)}")
-            incumbent = candidate.number if verdict.outcome == "better" else incumbent
-        elif candidate.failure:
+        if candidate.failure:
             context.terminal.say(f"experiment {candidate.number:03d} failed: {candidate.failure.kind}")
+        if candidate.selection is None:
+            judged.append(candidate)
+            continue
+        verdict = _verdict(context, candidate, incumbent)
+        context.terminal.say(f"verdict {candidate.number:03d}: {in_words(verdict)}")
         effect = observed_effect(context, candidate, state["experiments"], verdict)
-        judged.append(candidate.model_copy(update={"verdict": verdict, "effect": effect}))
+        candidate = candidate.model_copy(update={"verdict": verdict, "effect": effect})
+        if verdict.outcome == "better":
+            candidate = probed(context, candidate)
+        incumbent = candidate.number if candidate.advances else incumbent
+        judged.append(candidate)
     return {"candidates": judged, "incumbent": incumbent}
+
+
+def probed(context: RunContext, experiment: Experiment) -> Experiment:
+    """The experiment with what it costs elsewhere, barred where that is more than `--max-regression`."""
+    if experiment.training is None:
+        return experiment
+    cost, most = actions.probe(context, experiment.number, experiment.training), context.config.max_regression
+    context.terminal.say(
+        f"general probe {experiment.number:03d}: {cost.before:.3f} -> {cost.after:.3f}, {cost.change:+.3f} "
+        f"(95 % {cost.low:+.3f} to {cost.high:+.3f}, n={cost.n})"
+    )
+    barred = ""
+    if most is not None and -cost.change > most:
+        barred = f"it loses {-cost.change:.3f} on the general probe, more than {most:g}"
+        context.terminal.say(f"experiment {experiment.number:03d} does not become the best: {barred}")
+    return experiment.model_copy(update={"regression": cost, "barred": barred})
 
 
 def observed_effect(
@@ -187,11 +207,17 @@ def record(state: State, runtime: Runtime[RunContext]) -> State:
 def test(state: State, runtime: Runtime[RunContext]) -> State:
     """Choose what is delivered and open the sealed split once."""
     context = runtime.context
-    chosen = choose(context, state["experiments"], state["incumbent"])
+    experiments = state["experiments"]
+    chosen = choose(context, experiments, state["incumbent"])
+    if chosen and experiments[chosen].regression is None:
+        experiment = probed(context, experiments[chosen])
+        keep(context, experiment)
+        experiments = by_number(experiments, [experiment])
+        chosen = 0 if experiment.barred else chosen
     context.terminal.say(
         f"sealed test: the untouched model and {f'experiment {chosen:03d}' if chosen else 'nothing else'}"
     )
-    return {"test": actions.test(context, state["experiments"][chosen]), "delivered": chosen}
+    return {"test": actions.test(context, experiments[chosen]), "delivered": chosen, "experiments": experiments}
 
 
 def choose(context: RunContext, experiments: list[Experiment], incumbent: int) -> int:
@@ -202,7 +228,7 @@ def choose(context: RunContext, experiments: list[Experiment], incumbent: int) -
     """
     if incumbent:
         return incumbent
-    trained = [experiment for experiment in experiments if experiment.training and experiment.selection]
+    trained = [e for e in experiments if e.training and e.selection and not e.barred]
     found = {e.number: actions.judge(context, e.number, 0) for e in trained}
     shrunken = shrink(found)
     best = max(shrunken, key=lambda number: (shrunken[number], -number), default=0)

@@ -130,6 +130,7 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         max_experiments=flags.max_experiments or (2 if flags.dry_run else profile.max_experiments),
         max_train_rows=flags.max_train_rows or profile.max_train_rows,
         seed=flags.seed,
+        max_regression=flags.max_regression,
         replicates=flags.replicates,
         engine=choose_engine("transformers" if flags.dry_run and flags.engine == AUTO else flags.engine),
         cache_dir=str(cache),
