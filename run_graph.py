@@ -53,7 +53,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="X",
         help="refuse experiments that lose more than X (0 to 1) on a general probe (default: measure only)",
     )
-    say("--engine", default="auto", metavar="NAME", help="evaluation engine: auto, transformers, vllm (default: auto)")
+    say(
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help="evaluation engine: auto, transformers, vllm, endpoint=URL (default: auto)",
+    )
     say("--merge", action="store_true", help="deliver the base model with the adapter merged in, beside the adapter")
     say("--run-dir", type=Path, help="directory of the run (default: runs/<time>-<task>)")
     say(

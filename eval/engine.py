@@ -6,7 +6,7 @@ An engine holds one base model for its whole life and swaps adapters. It runs in
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -36,6 +36,8 @@ class Sampling(Record):
     stop: tuple[str, ...] = ()
     """A completion ends before the first of these strings."""
     seed: int = 0
+    json_schema: dict[str, Any] | None = None
+    """Completions are JSON of this schema; an engine that cannot hold a model to it refuses."""
 
 
 class Completion(Record):
@@ -81,7 +83,16 @@ class EvalEngine(Protocol):
         arguments: the same call gives the same completions.
 
         Raises:
+            InputError: the engine cannot do what is asked; the message names one that can.
             StageError: ENVIRONMENT when the adapter cannot be loaded, FORMAT when it does not change the model.
+        """
+        ...
+
+    def rest(self) -> float:
+        """Give the accelerator back until the next `generate`, which takes what it needs by itself.
+
+        Returns:
+            GiB of the accelerator's memory that are in use afterwards, by whatever process; 0 without one.
         """
         ...
 

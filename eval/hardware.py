@@ -29,6 +29,8 @@ class Gpu(Record):
 
     name: str
     memory_gib: float
+    index: str = "0"
+    """As `nvidia-smi` numbers it and `CUDA_VISIBLE_DEVICES` takes it."""
 
 
 class Hardware(Record):
@@ -68,13 +70,19 @@ def _gpus() -> tuple[Gpu, ...]:
     command = shutil.which("nvidia-smi")
     if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return ()
-    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    query = [command, "--query-gpu=index,uuid,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
     except (subprocess.SubprocessError, OSError):
         return ()
-    rows = [line.rsplit(",", 1) for line in found.splitlines() if "," in line]
-    return tuple(Gpu(name=name.strip(), memory_gib=round(float(memory) / 1024, 1)) for name, memory in rows)
+    rows = [[field.strip() for field in line.split(",", 3)] for line in found.splitlines() if line.count(",") >= 3]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = None if visible is None else [entry.strip() for entry in visible.split(",")]
+    return tuple(
+        Gpu(index=index, name=name, memory_gib=round(float(memory) / 1024, 1))
+        for index, uuid, memory, name in rows
+        if chosen is None or any(entry == index or (entry and uuid.startswith(entry)) for entry in chosen)
+    )
 
 
 def compute_environment() -> dict[str, str]:

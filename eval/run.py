@@ -11,7 +11,8 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -20,12 +21,14 @@ from rich.table import Table
 
 from eval.adapter import adapter_hash
 from eval.base_model import SMOLLM2
+from eval.devices import plan_devices
 from eval.engine import Checkpoint, Progress
 from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
 from eval.evaluator_client import Evaluator
-from eval.hardware import heavy_work
+from eval.hardware import heavy_work, survey_hardware
 from eval.power import detectable_effect
 from eval.result import EvalResult, Split
+from eval.service import Service
 from eval.verdict import ALPHA, Verdict
 from tasks.failure import InputError, StageError
 from tasks.record import Record, write_record
@@ -33,6 +36,7 @@ from tasks.task import Metric
 
 CACHE = Path.home() / ".cache" / "ft-dojo"
 BASE = "untouched"
+TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class Evaluation(Record):
@@ -62,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     say("--split", choices=get_args(Split), default="selection", help="items to answer (default: selection)")
     say("--model", default=SMOLLM2, help=f"base model: {SMOLLM2}, a folder, or a hub id (default: {SMOLLM2})")
     say("--adapter", type=Path, nargs="+", default=[], metavar="DIR", help="PEFT adapters of that model")
-    say("--engine", default=AUTO, metavar="NAME", help="auto, transformers, vllm (default: auto)")
+    say("--engine", default=AUTO, metavar="NAME", help="auto, transformers, vllm, endpoint=URL (default: auto)")
     say("--data-root", type=Path, help="folder with data sets")
     say("--seed", type=int, default=0, help="of sampled answers and of resampling (default: 0)")
     say("--unseal", action="store_true", help="allow the test split; the opening is counted")
@@ -82,47 +86,24 @@ def evaluate(arguments: argparse.Namespace) -> tuple[Evaluation, Metric]:
         raise InputError("--split test is sealed; add --unseal to open it: the opening is counted for good")
     out = (arguments.out or Path("runs/evaluations") / Path(arguments.task).stem).absolute()
     cache = arguments.cache_dir.absolute()
-    hashes = {adapter_hash(folder): folder for folder in arguments.adapter}
+    adapters = {adapter_hash(folder): folder.absolute() for folder in arguments.adapter}
     engine_name = choose_engine(arguments.engine)
     model = model_folder(arguments.model, cache)
-    checkpoints = {BASE: Checkpoint(model=str(model))} | {
-        name: Checkpoint(model=str(model), adapter=str(folder.absolute()), adapter_hash=name)
-        for name, folder in hashes.items()
-    }
-    evaluator = Evaluator(arguments.task, arguments.data_root, cache, out / "evaluator.log")
-    engine = engine_service(engine_name, model, out / "engine.log")
-    try:
-        engine.start()  # it loads while the task is read
+    with _processes(arguments, engine_name, model, out, cache) as (evaluator, engine):
         described = evaluator.describe()
         evaluator.attach(out)
-        opened = None
-        if arguments.split == "test":
-            opened = evaluator.unseal(f"eval.run {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        opened = evaluator.unseal(f"eval.run {time.strftime(TIME)}") if arguments.split == "test" else None
         engine.call("info")
         with heavy_work(cache, _warn):
-            results = {
-                name: evaluator.evaluate(
-                    name, arguments.split, checkpoint, engine.socket, arguments.seed, _bar(names_of(hashes)[name])
-                )
-                for name, checkpoint in checkpoints.items()
-            }
-        pairs = list(itertools.combinations(checkpoints, 2))
-        verdicts = {
-            f"{candidate} against {incumbent}": evaluator.compare(
-                candidate, incumbent, ALPHA / len(pairs), arguments.seed, arguments.split
-            )
-            for incumbent, candidate in pairs
-        }
-    finally:
-        engine.close()
-        evaluator.close()
+            results = _scored(evaluator, engine, model, adapters, arguments)
+        verdicts = _compared(evaluator, list(results), arguments)
     found = Evaluation(
         task=described.task.name,
         split=arguments.split,
         model=arguments.model,
         engine=engine_name,
         results=results,
-        adapters={name: str(folder) for name, folder in hashes.items()},
+        adapters={name: str(folder) for name, folder in adapters.items()},
         verdicts=verdicts,
         openings=opened,
     )
@@ -130,14 +111,54 @@ def evaluate(arguments: argparse.Namespace) -> tuple[Evaluation, Metric]:
     return found, described.task.metric
 
 
+@contextmanager
+def _processes(
+    arguments: argparse.Namespace, engine_name: str, model: Path, out: Path, cache: Path
+) -> Generator[tuple[Evaluator, Service]]:
+    devices = plan_devices(survey_hardware().gpus, model)
+    evaluator = Evaluator(arguments.task, arguments.data_root, cache, out / "evaluator.log")
+    engine = engine_service(engine_name, model, out / "engine.log", devices)
+    try:
+        engine.start()  # it loads while the task is read
+        yield evaluator, engine
+    finally:
+        engine.close()
+        evaluator.close()
+
+
+def _scored(
+    evaluator: Evaluator, engine: Service, model: Path, adapters: dict[str, Path], arguments: argparse.Namespace
+) -> dict[str, EvalResult]:
+    """Results of the untouched model and of each adapter."""
+    checkpoints = {BASE: Checkpoint(model=str(model))} | {
+        name: Checkpoint(model=str(model), adapter=str(folder), adapter_hash=name) for name, folder in adapters.items()
+    }
+    titles = names_of(adapters)
+    return {
+        name: evaluator.evaluate(
+            name, arguments.split, checkpoint, engine.socket, arguments.seed, _progress_line(titles[name])
+        )
+        for name, checkpoint in checkpoints.items()
+    }
+
+
+def _compared(evaluator: Evaluator, checkpoints: list[str], arguments: argparse.Namespace) -> dict[str, Verdict]:
+    """Verdicts on each pair; all of them together err with `ALPHA`."""
+    pairs = list(itertools.combinations(checkpoints, 2))
+    return {
+        f"{candidate} against {incumbent}": evaluator.compare(
+            candidate, incumbent, ALPHA / len(pairs), arguments.seed, arguments.split
+        )
+        for incumbent, candidate in pairs
+    }
+
+
 def names_of(adapters: dict[str, Path]) -> dict[str, str]:
     """What a person calls the checkpoints: as much of each adapter's path as tells it from the others."""
-    for depth in itertools.count(1):
-        short = {name: "/".join(folder.absolute().parts[-depth:]) for name, folder in adapters.items()}
-        longest = max((len(folder.absolute().parts) for folder in adapters.values()), default=0)
-        if len(set(short.values())) == len(short) or depth >= longest:
-            return {BASE: BASE, **short}
-    raise AssertionError("unreachable")
+    depths = range(1, max((len(folder.parts) for folder in adapters.values()), default=0) + 1)
+    called = ({name: "/".join(folder.parts[-depth:]) for name, folder in adapters.items()} for depth in depths)
+    short = next((names for names in called if len(set(names.values())) == len(names)), {})
+    return {BASE: BASE, **short}
 
 
 def show(found: Evaluation, metric: Metric, console: Console) -> None:
@@ -180,7 +201,7 @@ def _show_limits(found: Evaluation, console: Console) -> None:
         console.print(f"the test split has been opened {found.openings} times; its score means less each time")
 
 
-def _bar(title: str) -> Progress:
+def _progress_line(title: str) -> Progress:
     def moved(done: int, total: int) -> None:
         if sys.stderr.isatty():
             print(f"\r{title}: {done}/{total}", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from eval.power import Pairs, sampling_share
+from eval.replication import RecipeEffect
 from eval.resampling import (
     RESAMPLES,
     ROUNDING,
@@ -74,6 +75,8 @@ class Verdict(Record):
     mcnemar_p: float
     """Two-sided exact McNemar test over fixed and broken items."""
     rule: str
+    recipe: RecipeEffect | None = None
+    """Over several trainings; None without replicates."""
 
 
 def alpha_share(planned: int) -> float:

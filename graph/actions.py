@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.adapter import adapter_hash
-from eval.evaluator_client import Rival, TestResult
+from eval.evaluator_client import ENGINE_LOST, Rival, TestResult
 from eval.hardware import compute_environment, heavy_work
 from eval.probe import Regression
 from eval.result import EvalResult, ItemResult, Split
@@ -51,6 +51,8 @@ from tasks.record import Record, digest, file_digest, read_jsonl, read_record, w
 LEAKS = "leaks, and others to make tens"
 """The reason for which decontamination removes rows."""
 ENGINE_RESTARTS = 2
+KEPT_BY_A_RESTING_ENGINE = 0.15
+"""Share of a GPU's memory that may be in use while the engine rests: a context, compiled graphs, other processes."""
 TRAINING_STARTS = 3
 """Times that a training killed from outside is started again; it goes on from its own checkpoint."""
 MINIMUM_TRAINING_SECONDS = 60.0
@@ -153,6 +155,7 @@ def train(
 
     def produce() -> TrainingRun:
         with heavy_work(context.cache, context.warn):
+            _rest_engine(context)
             _run_training(context, number, request, limit)
         outcome = read_record(folder / RESULT, TrainingOutcome)
         adapter = folder / ADAPTER
@@ -165,6 +168,17 @@ def train(
 
     inputs = [config.model_copy(update={"reason": ""}), data.content_hash, seed, context.config.model]
     return context.run.once("train", number, folder / "training.json", inputs, TrainingRun, produce)
+
+
+def _rest_engine(context: RunContext) -> None:
+    """Free the device that training and evaluation share; an engine that does not let go of it is ended."""
+    if not context.devices.shared:
+        return
+    smallest = min(gpu.memory_gib for gpu in context.hardware.gpus)
+    in_use = context.engine.call("rest")
+    if in_use > KEPT_BY_A_RESTING_ENGINE * smallest:
+        context.warn(f"  {in_use:.0f} GiB of the GPU are in use though the engine rests; it is ended for the training")
+        context.engine.stop()
 
 
 def _run_training(context: RunContext, number: int, request: TrainingRequest, limit: float | None) -> None:
@@ -207,7 +221,7 @@ def _watch_training(context: RunContext, number: int, request: TrainingRequest, 
             [folder / REQUEST],
             log=log,
             cwd=folder,
-            environment=child_environment(compute_environment()),
+            environment=child_environment({**compute_environment(), **_visible(context.devices.training)}),
         )
     try:
         while process.poll() is None:
@@ -221,6 +235,10 @@ def _watch_training(context: RunContext, number: int, request: TrainingRequest, 
         return process.returncode
     finally:
         kill_group(process)
+
+
+def _visible(devices: tuple[str, ...]) -> dict[str, str]:
+    return {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
 
 
 def _last_loss(path: Path) -> LossPoint | None:
@@ -345,7 +363,15 @@ def _trained_rows(context: RunContext, experiment: Experiment) -> Iterator[Train
 
 def judge(context: RunContext, number: int, incumbent: int) -> Verdict:
     """The verdict on an experiment against another one, on selection."""
-    return context.evaluator.compare(label(number), label(incumbent), _alpha(context), context.config.seed)
+    others = range(1, context.config.replicates)
+    return context.evaluator.compare(
+        label(number),
+        label(incumbent),
+        _alpha(context),
+        context.config.seed,
+        replicates=[label(number, replicate) for replicate in others],
+        incumbent_replicates=[label(incumbent, replicate) for replicate in others if incumbent],
+    )
 
 
 def _alpha(context: RunContext) -> float:
@@ -371,15 +397,20 @@ def test(context: RunContext, best: Experiment) -> TestResult:
 
 
 def _with_engine(context: RunContext, work: Callable[[], T]) -> T:
-    """Do work that uses the engine; when the engine dies in the middle, start it again and repeat the work."""
+    """Do work that uses the engine; when the engine dies in the middle or falls silent, start it again and repeat.
+
+    What it had answered is in the evaluator's cache, so only interrupted requests are sent again.
+    """
     for attempt in range(ENGINE_RESTARTS + 1):
         context.engine.call("info")
         with heavy_work(context.cache, context.warn):
             try:
                 return work()
             except StageError as error:
-                lost = error.failure.kind == FailureKind.ENVIRONMENT and context.engine.died()
-                if not lost or attempt == ENGINE_RESTARTS:
+                if error.failure.stage != ENGINE_LOST:
                     raise
-                context.warn("  the engine died; it is started again")
+                context.engine.stop()
+                if attempt == ENGINE_RESTARTS:
+                    raise StageError("evaluate", error.failure.kind, error.failure.message) from error
+                context.warn(f"  {error.failure.message}; it is started again")
     raise AssertionError("unreachable")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.devices import Devices
 from eval.engine import Checkpoint
 from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware
@@ -31,6 +32,7 @@ class RunContext:
     """Folder of the base model."""
     evaluator: Evaluator
     engine: Service
+    devices: Devices
     minds: Minds
     memory: ExperimentMemory | None
     pipeline: Pipeline

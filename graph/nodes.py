@@ -289,8 +289,12 @@ def _answered(measured: EvalResult | Verdict) -> str:
 
 def in_words(verdict: Verdict) -> str:
     """A verdict in words."""
+    recipe = verdict.recipe
+    seeds = ""
+    if recipe:
+        seeds = f"; over {recipe.seeds} seeds {recipe.effect:+.3f} (95 % {recipe.low:+.3f} to {recipe.high:+.3f})"
     return (
         f"{verdict.outcome} than {verdict.incumbent:03d}: {verdict.effect:+.3f} "
         f"(95 % {verdict.low:+.3f} to {verdict.high:+.3f}, p={verdict.p_better:.4f}, alpha {verdict.alpha:.3f}, "
-        f"n={_answered(verdict)})"
+        f"n={_answered(verdict)}){seeds}"
     ).replace("undecided than", "undecided against")

@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from eval.base_model import SMOLLM2, SMOLLM2_NOTE
+from eval.devices import plan_devices
 from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
 from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware, survey_hardware, versions
@@ -168,7 +169,8 @@ def opened(
     model = model_folder(config.model, cache)
     root = Path(config.data_root) if config.data_root else None
     evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log")
-    engine = engine_service(config.engine, model, run.file("engine.log"))
+    devices = plan_devices(hardware.gpus, model)
+    engine = engine_service(config.engine, model, run.file("engine.log"), devices)
     try:
         description = evaluator.describe()
         begin()
@@ -187,6 +189,7 @@ def opened(
             model=model,
             evaluator=evaluator,
             engine=engine,
+            devices=devices,
             minds=minds or {},
             memory=_memory(config, run),
             pipeline=_pipeline(config, description, model, run),

