@@ -4,16 +4,21 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from eval.devices import Devices
 from eval.engines import names
-from eval.hardware import compute_environment
+from eval.evaluator_client import ENGINE_LOST
+from eval.hardware import compute_environment, heavy_work
 from eval.service import Service
 from tasks.child import child_environment, module_command
-from tasks.failure import InputError
+from tasks.failure import InputError, StageError
 
 AUTO = "auto"
+ENGINE_RESTARTS = 2
+T = TypeVar("T")
 ENDPOINT = "endpoint"
 ARGUMENTS = {"vllm": ("", "lora", "merge")}
 KEY = "OPENAI_API_KEY"
@@ -68,6 +73,33 @@ def engine_service(engine: str, model: Path, log: Path, devices: Devices = Devic
         environment[KEY] = os.environ[KEY]
     arguments = ["--engine", engine, "--model", model]
     return Service("engine", "eval.engine_server", arguments, log=log, environment=environment)
+
+
+def with_engine(engine: Service, cache: Path, tell: Callable[[str], None], work: Callable[[], T]) -> T:
+    """Do work that uses the engine; when the engine dies in the middle or falls silent, start it again and repeat.
+
+    What it had answered is in the evaluator's cache, so only interrupted requests are sent again.
+
+    Args:
+        cache: folder whose lock keeps heavy work apart.
+        tell: is told of waits and restarts.
+
+    Raises:
+        StageError: as the work raises it; ENVIRONMENT when the engine was lost again and again.
+    """
+    for attempt in range(ENGINE_RESTARTS + 1):
+        engine.call("info")
+        with heavy_work(cache, tell):
+            try:
+                return work()
+            except StageError as error:
+                if error.failure.stage != ENGINE_LOST:
+                    raise
+                engine.stop()
+                if attempt == ENGINE_RESTARTS:
+                    raise StageError("evaluate", error.failure.kind, error.failure.message) from error
+                tell(f"  {error.failure.message}; it is started again")
+    raise AssertionError("unreachable")
 
 
 def _speed_up_vllm(environment: dict[str, str]) -> None:

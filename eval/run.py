@@ -23,9 +23,9 @@ from eval.adapter import adapter_hash
 from eval.base_model import SMOLLM2
 from eval.devices import plan_devices
 from eval.engine import Checkpoint, Progress
-from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
+from eval.engine_client import AUTO, choose_engine, engine_service, model_folder, with_engine
 from eval.evaluator_client import Evaluator
-from eval.hardware import heavy_work, survey_hardware
+from eval.hardware import survey_hardware
 from eval.power import detectable_effect
 from eval.result import EvalResult, Split
 from eval.service import Service
@@ -93,9 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[Evaluation, Metric]:
         described = evaluator.describe()
         evaluator.attach(out)
         opened = evaluator.unseal(f"eval.run {time.strftime(TIME)}") if arguments.split == "test" else None
-        engine.call("info")
-        with heavy_work(cache, _warn):
-            results = _scored(evaluator, engine, model, adapters, arguments)
+        results = with_engine(engine, cache, _warn, lambda: _scored(evaluator, engine, model, adapters, arguments))
         verdicts = _compared(evaluator, list(results), arguments)
     found = Evaluation(
         task=described.task.name,

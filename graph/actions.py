@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.adapter import adapter_hash
-from eval.evaluator_client import ENGINE_LOST, Rival, TestResult
+from eval.engine_client import with_engine
+from eval.evaluator_client import Rival, TestResult
 from eval.hardware import compute_environment, heavy_work
 from eval.probe import Regression
 from eval.result import EvalResult, ItemResult, Split
@@ -50,7 +51,6 @@ from tasks.record import Record, digest, file_digest, read_jsonl, read_record, w
 
 LEAKS = "leaks, and others to make tens"
 """The reason for which decontamination removes rows."""
-ENGINE_RESTARTS = 2
 KEPT_BY_A_RESTING_ENGINE = 0.15
 """Share of a GPU's memory that may be in use while the engine rests: a context, compiled graphs, other processes."""
 TRAINING_STARTS = 3
@@ -397,20 +397,4 @@ def test(context: RunContext, best: Experiment) -> TestResult:
 
 
 def _with_engine(context: RunContext, work: Callable[[], T]) -> T:
-    """Do work that uses the engine; when the engine dies in the middle or falls silent, start it again and repeat.
-
-    What it had answered is in the evaluator's cache, so only interrupted requests are sent again.
-    """
-    for attempt in range(ENGINE_RESTARTS + 1):
-        context.engine.call("info")
-        with heavy_work(context.cache, context.warn):
-            try:
-                return work()
-            except StageError as error:
-                if error.failure.stage != ENGINE_LOST:
-                    raise
-                context.engine.stop()
-                if attempt == ENGINE_RESTARTS:
-                    raise StageError("evaluate", error.failure.kind, error.failure.message) from error
-                context.warn(f"  {error.failure.message}; it is started again")
-    raise AssertionError("unreachable")
+    return with_engine(context.engine, context.cache, context.warn, work)

@@ -7,6 +7,7 @@ All limits are here, checked before the spend. Time that earlier sessions of a r
 import time
 from pathlib import Path
 
+from eval.probe import probe_items
 from graph.config import RunConfig
 from memory.records import Experiment
 from roles.briefing import Remaining
@@ -77,10 +78,12 @@ class Budget:
         return max((_seconds(e) * (1 - ENDING_SAVES * _cut(e)) for e in experiments), default=0.0)
 
     def reserve(self, experiments: list[Experiment]) -> float:
-        """Seconds set aside for `test`, of the untouched and of the best model, and for `deliver`."""
-        both = self.evaluation_seconds(experiments) + max((_seconds(e) for e in experiments), default=0.0)
+        """Seconds set aside for `test`, of the untouched and of the best model, its general probe, and `deliver`."""
+        trained = self.evaluation_seconds(experiments)
+        both = trained + max((_seconds(e) for e in experiments), default=0.0)
         delivery = DELIVERY_SECONDS + (MERGE_SECONDS if self._config.merge else 0.0)
-        return self._test_items * both / max(self._other_items, 1) * SLOWER + delivery
+        answered = self._test_items * both + len(probe_items()) * trained
+        return answered / max(self._other_items, 1) * SLOWER + delivery
 
     def seconds_left(self, experiments: list[Experiment]) -> float | None:
         """Seconds that experiments may still take; None without a time limit."""
@@ -137,10 +140,11 @@ class Budget:
 
 
 def _seconds(experiment: Experiment) -> float:
-    """Seconds of an evaluation; 0 where completions came from the cache or there was none."""
+    """Seconds of a whole evaluation, though it may have stopped early; 0 where it was cached or there was none."""
     if experiment.selection is None or not experiment.selection.generated:
         return 0.0
-    return experiment.selection.seconds + (experiment.feedback.seconds if experiment.feedback else 0.0)
+    whole = (experiment.selection.split_n or experiment.selection.n) / experiment.selection.n
+    return experiment.selection.seconds * whole + (experiment.feedback.seconds if experiment.feedback else 0.0)
 
 
 def _cut(experiment: Experiment) -> float:

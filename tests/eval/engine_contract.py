@@ -74,7 +74,6 @@ class ServedEngine:
 def build(folder: Path) -> Fixture:
     """Write a random Llama of two layers with a small tokenizer, an adapter that changes it and one that does not."""
     import torch
-    from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -96,13 +95,24 @@ def build(folder: Path) -> Fixture:
     model: Any = LlamaForCausalLM(config).to(torch.bfloat16)
     for part in (model, tokenizer):
         part.save_pretrained(folder / "model")
-    adapted: Any = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"]))
-    adapted.save_pretrained(folder / "zero")  # PEFT starts with B = 0
+    adapt(model, folder / "adapter", folder / "zero")
+    return Fixture(*(str(folder / name) for name in ("model", "adapter", "zero")))
+
+
+def adapt(model: Any, folder: Path, zero: Path | None = None, **settings: Any) -> str:
+    """Write an adapter of random numbers for a model, and first, where a folder is given, one without effect."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    chosen = {"r": 4, "target_modules": ["q_proj", "v_proj", "down_proj"], **settings}
+    adapted: Any = get_peft_model(model, LoraConfig(**chosen))
+    if zero:
+        adapted.save_pretrained(zero)  # PEFT starts with B = 0
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter.data, std=0.2)
-    adapted.save_pretrained(folder / "adapter")
-    return Fixture(*(str(folder / name) for name in ("model", "adapter", "zero")))
+    adapted.save_pretrained(folder)
+    return str(folder)
 
 
 def _tokenizer() -> Any:

@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         (message,) = body["messages"]
         if schema := body.get("response_format"):
-            found = [(_instance(schema["json_schema"]["schema"]), 5, "stop")]
+            found = [(str(schema["json_schema"]["schema"]["minimum"]), 2, "stop")]
         else:
             checkpoint = self.server.checkpoints[body["model"]]
             (completions,) = self.server.engine.generate([message["content"]], sampling, checkpoint, lambda *_: None)
@@ -106,10 +106,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
-
-
-def _instance(schema: dict[str, Any]) -> str:
-    return json.dumps(dict.fromkeys(schema["required"], False))
 
 
 @contextmanager

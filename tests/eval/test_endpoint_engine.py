@@ -102,7 +102,7 @@ def test_a_busy_server_is_asked_again(status: int, server: OpenAiServer, tiny: c
 def test_a_server_that_refuses_is_a_failure_in_its_own_words(server: OpenAiServer, tiny: contract.Fixture) -> None:
     engine = engine_of(server, tiny)
     server.troubles = [400] * len(contract.PROMPTS)
-    with pytest.raises(StageError, match="status 400: .*try again") as caught:
+    with pytest.raises(StageError, match=r"status 400: .*try again") as caught:
         contract.generate(engine, contract.GREEDY, tiny.base)
     assert caught.value.failure.kind is FailureKind.ENVIRONMENT
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from eval.probe import probe_items
 from eval.result import EvalResult
 from graph.budget import DELIVERY_SECONDS, MERGE_SECONDS, OVERHEAD_SECONDS, SLOWER, Budget, Clock
 from graph.config import PROFILES, RunConfig, choose_profile, parse_duration
@@ -42,9 +43,10 @@ def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, gene
 
 
 def test_the_time_of_test_and_delivery_is_set_aside(tmp_path: Path) -> None:
-    """Test items are answered by both models, each at the pace of the slowest of its kind, and a little slower."""
+    """Both models answer the test, the best the probe too; each at the pace of its slowest, and a little slower."""
     found = budget(tmp_path).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
-    assert found == pytest.approx(100 * (55.0 / 50) * SLOWER + DELIVERY_SECONDS)
+    probe = len(probe_items()) * 25.0 / 50
+    assert found == pytest.approx((100 * 55.0 / 50 + probe) * SLOWER + DELIVERY_SECONDS)
     merging = budget(tmp_path, merge=True).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
     assert merging == pytest.approx(found + MERGE_SECONDS)
 
@@ -62,6 +64,14 @@ def test_a_trained_model_is_expected_to_end_its_answers(cut: float, expected: fl
 def test_an_evaluation_from_the_cache_says_nothing_about_time(tmp_path: Path) -> None:
     """A resumed run reads completions back in no time."""
     assert budget(tmp_path).evaluation_seconds([experiment(0), experiment(1, evaluation=99.0, generated=0)]) == 10.0
+
+
+def test_an_evaluation_that_stopped_early_counts_as_a_whole_one(tmp_path: Path) -> None:
+    """25 of 100 selection items took 10 s, so all would have taken 40 s; feedback is never cut."""
+    stopped = experiment(1, evaluation=20.0)
+    assert stopped.selection is not None
+    stopped = stopped.model_copy(update={"selection": stopped.selection.model_copy(update={"split_n": 100})})
+    assert budget(tmp_path).evaluation_seconds([stopped]) == pytest.approx(50.0)
 
 
 def test_what_earlier_sessions_used_counts(tmp_path: Path) -> None:
