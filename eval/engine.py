@@ -5,12 +5,16 @@ An engine holds one base model for its whole life and swaps adapters. It runs in
 `eval/engines/` is an engine when it has `ENGINE`, a class with this interface.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
 from tasks.record import Record
+
+CANARY = "Name one thing that every adapter changes."
+"""An adapter that leaves the model's reading of this prompt as it was is refused."""
 
 
 class Checkpoint(Record):
@@ -48,6 +52,16 @@ class Completion(Record):
     """Generated tokens, the end-of-turn token included."""
     finish: Literal["stop", "length", "prompt_too_long"]
     """`length`: cut at `max_new_tokens`; `prompt_too_long`: not generated, because prompt and answer do not fit."""
+
+
+def prompt_too_long(sampling: Sampling) -> list[Completion]:
+    """What stands for a prompt that does not fit with its answer."""
+    return [Completion(text="", tokens=0, finish="prompt_too_long")] * sampling.samples
+
+
+def stream_seed(seed: int, ids: object) -> int:
+    """Seed of 31 bits of the random stream of one request, or of one batch: what else is asked does not matter."""
+    return int.from_bytes(hashlib.sha256(f"{seed}|{ids}".encode()).digest()[:4]) >> 1
 
 
 class EngineInfo(Record):

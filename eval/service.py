@@ -120,7 +120,7 @@ class Service:
     def _connect(self) -> Connection:
         self.start()
         began = time.monotonic()
-        waiting = False
+        waiting, killed = False, 0
         while time.monotonic() < began + self._start_timeout:
             try:
                 connection = Client(str(self.socket), family="AF_UNIX")
@@ -129,9 +129,12 @@ class Service:
                 return connection
             except (FileNotFoundError, ConnectionRefusedError):
                 waiting = True
-                process = self._process
-                if process and process.poll() is not None and process.returncode > 0:
-                    raise self._failed_to_start(process.returncode) from None
+                code = self._process.poll() if self._process else None
+                if code is not None and code > 0:
+                    raise self._failed_to_start(code) from None
+                killed += code is not None
+                if killed > RESTARTS:
+                    raise self._gone("is killed whenever it starts; is memory short?") from None
                 self.start()
                 time.sleep(0.05)
         raise self._gone(f"did not start within {self._start_timeout:.0f} s")

@@ -5,7 +5,6 @@ while it runs, as vLLM does with `--enable-lora` and `VLLM_ALLOW_RUNTIME_LORA_UP
 run directory. A key is taken from `OPENAI_API_KEY` where there is one.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,12 +13,10 @@ from typing import Any
 import transformers
 from openai import APIConnectionError, APIStatusError, OpenAI, OpenAIError, omit
 
-from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
+from eval.engine import CANARY, Checkpoint, Completion, EngineInfo, Progress, Sampling, prompt_too_long, stream_seed
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
 
-CANARY = "Name one thing that every adapter changes."
-"""An adapter must change the log-probabilities, or the words, of the answer to this prompt."""
 CANARY_TOKENS = 16
 CHUNK = 256
 CONCURRENT = 64
@@ -105,7 +102,7 @@ class EndpointEngine:
     def _complete(self, prompt: str, sampling: Sampling, served: str) -> list[Completion]:
         ids = prompt_ids(self._tokenizer, prompt)
         if len(ids) + sampling.max_new_tokens > self._info.context:
-            return [Completion(text="", tokens=0, finish="prompt_too_long")] * sampling.samples
+            return prompt_too_long(sampling)
         drawn = sampling.samples if sampling.temperature else 1
         reply = self._ask(
             model=served,
@@ -116,7 +113,7 @@ class EndpointEngine:
             n=drawn,
             stop=list(sampling.stop) or None,
             response_format=_json_format(sampling.json_schema) if sampling.json_schema else omit,
-            seed=int.from_bytes(hashlib.sha256(f"{sampling.seed}|{ids}".encode()).digest()[:4]) >> 1,
+            seed=stream_seed(sampling.seed, ids),
         )
         if len(reply.choices) != drawn:
             message = f"{self._url} answered with {len(reply.choices)} completions instead of {drawn}"

@@ -8,7 +8,6 @@ second model.
 """
 
 import copy
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,14 +17,12 @@ import transformers
 from safetensors import SafetensorError
 
 from eval.decoding import ATTENTION, Prefix, decode, fits, last_logits, read_prefix
-from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
+from eval.engine import CANARY, Checkpoint, Completion, EngineInfo, Progress, Sampling, prompt_too_long, stream_seed
 from eval.merge import load_base, merge
 from eval.prefixes import by_prefix
 from eval.render import end_tokens, prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
 
-CANARY = "Name one thing that every adapter changes."
-"""An adapter must change the logits of this prompt."""
 BATCH_ROWS = {"cpu": 64, "cuda": 256}
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
 """Padded tokens of one batch beyond what its prompts share, new tokens included."""
@@ -47,7 +44,10 @@ class TransformersEngine:
         self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model, padding_side="left")
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        base = load_base(model)
+        try:
+            base = load_base(model)
+        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+            raise InputError(f"the transformers engine cannot load {model}: {error}") from error
         self._ends = end_tokens(base, self._tokenizer)
         # Only what the caller asks for decides how is drawn, not what the model's author preferred.
         base.generation_config = transformers.GenerationConfig()
@@ -80,7 +80,7 @@ class TransformersEngine:
             raise InputError("the transformers engine cannot hold a model to a JSON schema; use vllm or endpoint=URL")
         ids = [prompt_ids(self._tokenizer, prompt) for prompt in prompts]
         limit = self._base.config.max_position_embeddings - sampling.max_new_tokens
-        results: list[list[Completion]] = [_too_long(sampling)] * len(prompts)
+        results: list[list[Completion]] = [prompt_too_long(sampling)] * len(prompts)
         fitting = [i for i in range(len(ids)) if len(ids[i]) <= limit]
         done = len(ids) - len(fitting)
         model = self._serving(checkpoint)
@@ -119,7 +119,7 @@ class TransformersEngine:
                 [row[shared:] for row in ids],
                 sampling,
                 self._ends,
-                [_seed(sampling.seed, [row]) for row in ids],
+                [stream_seed(sampling.seed, row) for row in ids],
                 self._stopped(sampling),
             )
         else:
@@ -150,7 +150,7 @@ class TransformersEngine:
     def _generate(self, model: Any, ids: list[list[int]], sampling: Sampling) -> list[list[list[int]]]:
         """New tokens by transformers' own `generate`, for models whose attention cannot share."""
         padded = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
-        torch.manual_seed(_seed(sampling.seed, ids))
+        torch.manual_seed(stream_seed(sampling.seed, ids))
         output = model.generate(**padded, **self._arguments(sampling))
         new = output[:, padded["input_ids"].shape[1] :].tolist()
         drawn = len(new) // len(ids)
@@ -230,15 +230,6 @@ class TransformersEngine:
             batch.append(index)
         if batch:
             yield batch
-
-
-def _seed(seed: int, ids: list[list[int]]) -> int:
-    """A seed that depends on the batch, so that a batch is drawn alike whether or not others came before it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}|{ids}".encode()).digest()[:4])
-
-
-def _too_long(sampling: Sampling) -> list[Completion]:
-    return [Completion(text="", tokens=0, finish="prompt_too_long")] * sampling.samples
 
 
 ENGINE = TransformersEngine

@@ -5,7 +5,6 @@ CPU, where an active LoRA costs more than half of the speed). An adapter that vL
 is always merged: into a copy of the base, whose weights then replace those of the running engine, in about a second.
 """
 
-import hashlib
 import importlib
 import importlib.util
 import itertools
@@ -18,13 +17,11 @@ from typing import Any
 import torch
 import transformers
 
-from eval.engine import Checkpoint, Completion, EngineInfo, Progress, Sampling
+from eval.engine import CANARY, Checkpoint, Completion, EngineInfo, Progress, Sampling, prompt_too_long, stream_seed
 from eval.merge import load_base, merge, write_merged
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
 
-CANARY = "Name one thing that every adapter changes."
-"""An adapter must change the log-probabilities of this prompt."""
 CHUNK = 256
 CONTEXT = {"cpu": 8192, "cuda": 32_768}
 """Longest context, where the model allows more: the key-value cache must hold it."""
@@ -88,7 +85,7 @@ class VllmEngine:
         ids = [prompt_ids(self._tokenizer, prompt) for prompt in prompts]
         limit = self._info.context - sampling.max_new_tokens
         fitting = {str(i): tokens for i, tokens in enumerate(ids) if len(tokens) <= limit}
-        results = [[Completion(text="", tokens=0, finish="prompt_too_long")] * sampling.samples] * len(ids)
+        results = [prompt_too_long(sampling)] * len(ids)
         done = itertools.count(len(ids) - len(fitting))
         progress(next(done), len(ids))
 
@@ -168,7 +165,7 @@ class VllmEngine:
             top_p=sampling.top_p,
             max_tokens=sampling.max_new_tokens,
             stop=list(sampling.stop),
-            seed=int.from_bytes(hashlib.sha256(f"{sampling.seed}|{ids}".encode()).digest()[:4]),
+            seed=stream_seed(sampling.seed, ids),
             output_kind=kinds.RequestOutputKind.FINAL_ONLY,
             structured_outputs=kinds.StructuredOutputsParams(json=schema) if schema else None,
         )

@@ -47,7 +47,7 @@ def task(toy_task: Task) -> Path:
 def evaluate(task: Path, tiny: contract.Fixture, *flags: str | Path) -> subprocess.CompletedProcess[str]:
     """The command as a person calls it, from another folder."""
     started = start(task, tiny, *flags)
-    out, err = started.communicate(timeout=300)
+    _, err = started.communicate(timeout=300)
     return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
@@ -106,7 +106,7 @@ def test_a_killed_process_changes_nothing(victim: str, task: Path, tiny: contrac
     (child,) = [one for one in psutil.Process(started.pid).children() if victim in " ".join(one.cmdline())]
     child.kill()
     assert 0 < answered(store) < 168
-    out, err = started.communicate(timeout=300)
+    _, err = started.communicate(timeout=300)
     assert started.returncode == 0, err
     results, expected = (written(task, out)["results"] for out in ("killed", "undisturbed"))
     for result in (*results.values(), *expected.values()):

@@ -176,6 +176,12 @@ def test_a_process_that_says_nothing_is_given_up(toy: Service, tmp_path: Path) -
     assert call(toy.socket, "wait", silence=10.0, marker=str(marker)) == pid
 
 
+def test_a_process_that_is_killed_whenever_it_starts_is_given_up(start: Start) -> None:
+    """As the kernel does where memory is short; not after five minutes only."""
+    with pytest.raises(StageError, match="is memory short"):
+        start("dying").call("pid")
+
+
 def test_a_process_that_refuses_to_start_says_why(start: Start) -> None:
     refusing = start("refusing")
     for _ in range(2):

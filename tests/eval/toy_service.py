@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -72,10 +73,12 @@ METHODS = {method.__name__: method for method in (echo, pid, count, meet, wait, 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=Path, required=True)
-    parser.add_argument("--start", choices=("well", "badly", "never", "refusing"), default="well")
+    parser.add_argument("--start", choices=("well", "badly", "never", "refusing", "dying"), default="well")
     arguments = parser.parse_args()
     if arguments.start == "badly":
         sys.exit("the weights are not there")
+    if arguments.start == "dying":
+        os.kill(os.getpid(), signal.SIGKILL)
     if arguments.start == "never":
         print("still loading", flush=True)
         time.sleep(600)
