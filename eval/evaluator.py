@@ -28,15 +28,14 @@ from typing import Any
 from eval import probe
 from eval.completion_cache import CompletionCache
 from eval.engine import Checkpoint, Completion, EngineInfo, Sampling
-from eval.evaluator_client import ENGINE_LOST, Description, Rival, TestResult
+from eval.evaluator_client import ENGINE_LOST, SHARED_SAMPLES, Description, Rival, TestResult
 from eval.ledger import open_test
 from eval.probe import grade, probe_items, regression
 from eval.replication import recipe_effect
-from eval.resampling import standard_error
 from eval.result import EvalResult, ItemResult, Split, summarise
-from eval.sequential import HOPELESS, chance, in_order, looks
+from eval.sequential import in_order, looks
 from eval.service import Method, Progress, call, serve
-from eval.verdict import Verdict, compare, effect, paired
+from eval.verdict import Verdict, compare, is_hopeless, paired
 from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark
 from tasks.catalogue import find_task
 from tasks.corpus import materialise
@@ -49,8 +48,6 @@ ENGINE_SILENCE = 1800.0
 """Seconds without a finished prompt after which the engine is held for dead."""
 LEAKS = 10
 """Leaks are counted in tens."""
-SHARED_SAMPLES = 4
-"""Completions an item where feedback and selection are the same few rows."""
 TEST_ALPHA = 0.05
 
 
@@ -281,8 +278,7 @@ class Evaluator:
     def _is_hopeless(self, items: list[ItemResult], split_n: int, rival: Rival) -> bool:
         ids = {item.id for item in items}
         pairs = paired(items, [item for item in self._answered(rival.label, "selection") if item.id in ids])
-        found = effect(pairs, self._task.metric)
-        return chance(found.value, standard_error(found), len(items) / split_n, rival.alpha) < HOPELESS
+        return is_hopeless(pairs, self._task.metric, split_n, rival.alpha)
 
     def _sampling(self, split: Split, seed: int) -> Sampling:
         if self._benchmark.splits.shared and split != "test":

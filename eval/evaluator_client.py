@@ -17,6 +17,10 @@ ENGINE_LOST = "engine"
 """Stage of a failure after which the engine must be started again."""
 
 
+SHARED_SAMPLES = 4
+"""Completions an item where feedback and selection are the same few rows."""
+
+
 class Description(Record):
     """What may be known of a benchmark without seeing it."""
 

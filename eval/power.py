@@ -2,44 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, variance
+from statistics import NormalDist
 
 import numpy as np
 
 from eval.resampling import ROUNDING, Estimate, item_weights, standard_error
 from eval.result import ItemResult
-from tasks.record import Record
 from tasks.task import Metric
 
 DISCORDANT = 0.25
 """Share of items on which two checkpoints differ, before anything is known."""
+DRAWN = 0.5
+"""Share of that variance which is the chance of drawing, where answers are drawn."""
 POWER = 0.8
 
 Pairs = Sequence[tuple[ItemResult, ItemResult]]
 """An item as the candidate and as the incumbent answered it."""
-
-
-class Components(Record):
-    """The variance of the paired difference of one item, split in two."""
-
-    between: float
-    """Over items: what only more items make smaller."""
-    within: float
-    """Over completions of an item, for one completion on each side: more completions make it smaller too."""
-
-
-def components(pairs: Pairs) -> Components | None:
-    """The two parts of the variance, by the method of moments (analysis of variance of a one-way random effect).
-
-    None with fewer than two items or completions. Two checkpoints with k completions an item differ, on n items, with
-    variance (between + within / k) / n.
-    """
-    samples = min(len(side.scores) for pair in pairs for side in pair)
-    if len(pairs) < 2 or samples < 2:
-        return None
-    within = sum(_within(pair) for pair in pairs) / len(pairs)
-    total = variance(new.score - old.score for new, old in pairs)
-    return Components(between=max(0.0, total - within / samples), within=within)
 
 
 def sampling_share(pairs: Pairs, found: Estimate, metric: Metric) -> float | None:
@@ -54,16 +32,19 @@ def sampling_share(pairs: Pairs, found: Estimate, metric: Metric) -> float | Non
     return round(min(1.0, drawn / total), 3) if total > ROUNDING else None
 
 
-def detectable_effect(
-    n: int, alpha: float, *, between: float = DISCORDANT, within: float = 0.0, samples: int = 1, power: float = POWER
-) -> float:
-    """The difference that a paired comparison of `n` items with `samples` completions each finds with a given power.
+def detectable_effect(n: int, alpha: float, *, samples: int = 1) -> float:
+    """The difference that a paired comparison of `n` independent items finds with `POWER`, before anything is known.
 
-    Normal approximation: (z_alpha + z_power) standard errors. With greedy answers that are right or wrong the variance
-    between items is the share of items that change (Connor 1987).
+    The variance of a paired difference is taken to be the share of items that change (Connor 1987, to first order). Of
+    answers that are drawn, `samples` an item, a half of it is taken to be the chance of drawing.
     """
-    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(power)
-    return min(1.0, z * math.sqrt((between + within / samples) / n))
+    drawn = DRAWN if samples > 1 else 0.0
+    return min(1.0, detectable(math.sqrt(DISCORDANT * (1 - drawn + drawn / samples) / n), alpha))
+
+
+def detectable(standard_error: float, alpha: float) -> float:
+    """The difference that is found with `POWER` at a one-sided error rate, by normal approximation."""
+    return (NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(POWER)) * standard_error
 
 
 def _within(pair: tuple[ItemResult, ItemResult]) -> float:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from eval.engine import Completion, Sampling
 from eval.result import ItemResult
-from eval.verdict import Verdict, compare
+from eval.verdict import compare
 from tasks.record import Record, read_jsonl
 from tasks.task import Metric
 
@@ -87,7 +87,7 @@ def grade(completions: Sequence[Sequence[Completion]]) -> list[ItemResult]:
 
 def regression(before: Sequence[ItemResult], after: Sequence[ItemResult]) -> Regression:
     """What changed between the untouched and the fine-tuned model's answers."""
-    verdict: Verdict = compare(after, before, METRIC, incumbent_number=0, alpha=ALPHA, seed=0)
+    verdict = compare(after, before, METRIC, incumbent_number=0, alpha=ALPHA, seed=0)
     skills = [_skill(skill, before, after) for skill in dict.fromkeys(item.skill for item in probe_items())]
     return Regression(
         before=round(sum(skill.before for skill in skills) / len(skills), 3),

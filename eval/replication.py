@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.resampling import effective_units, estimate, item_weights, standard_error
+from eval.resampling import degrees_of_freedom, estimate, item_weights, standard_error, student
 from eval.result import ItemResult
 from tasks.record import Record
 from tasks.task import Metric
@@ -48,8 +48,6 @@ def recipe_effect(candidate: Replicates, incumbent: Replicates, metric: Metric) 
     Raises:
         ValueError: the candidate has one replicate only, or there are no items that all have answered.
     """
-    from scipy.stats import t  # slow to import, and rarely needed
-
     if len(candidate) < 2:
         raise ValueError("the effect of a recipe needs at least two replicates")
     answered = [{item.id: item for item in items} for items in (*candidate, *incumbent)]
@@ -63,10 +61,10 @@ def recipe_effect(candidate: Replicates, incumbent: Replicates, metric: Metric) 
     groups, units = [item.group for item in kept], [item.unit for item in kept]
     found = estimate(after.mean(0) - before.mean(0), groups, units, metric)
     weights = item_weights(groups, metric)
-    parts = [(standard_error(found) ** 2, effective_units(found) - 1)]
+    parts = [(standard_error(found) ** 2, degrees_of_freedom(found))]
     parts += [((side @ weights).var(ddof=1) / len(side), len(side) - 1) for side in (after, before) if len(side) > 1]
     variance = sum(part for part, _ in parts)
-    margin = math.sqrt(variance) * float(t.ppf(0.975, _degrees(parts))) if variance else 0.0
+    margin = math.sqrt(variance) * student(_degrees(parts)) if variance else 0.0
     return RecipeEffect(
         effect=round(found.value, 4),
         low=round(found.value - margin, 4),

@@ -2,7 +2,7 @@
 
 A unit is an item, or all items that share a table, a molecule or an application: those answer alike, so they count as
 one draw. Units are resampled within strata: the groups (sub-datasets) of the benchmark, whose sizes are fixed. A unit
-with items of several groups forms a stratum with others like it, and units that are alone in theirs form one together.
+with items of several groups forms a stratum with others like it; groups of one unit are taken together.
 
 What is resampled is the linear part of the estimate (its influence function): an item's weight times what its value is
 away from its group's mean. So the size of a unit does not count, only what it adds.
@@ -33,23 +33,25 @@ class Estimate(NamedTuple):
     parts: np.ndarray
     """Contribution of each unit to the value, shape (units,)."""
     deviations: np.ndarray
-    """The linear part of each unit's contribution, shape (units,); adds up to 0 over each group."""
+    """The linear part of each unit's contribution, shape (units,); adds up to 0 over each stratum of one group."""
     strata: np.ndarray
     """Number of each unit's stratum, shape (units,)."""
+    weights: np.ndarray
+    """Share of each unit in the aggregate, shape (units,); adds up to 1."""
 
 
 def estimate(values: np.ndarray, groups: Sequence[str], units: Sequence[str], metric: Metric) -> Estimate:
     """The metric's aggregate of item values, shape (items,), with the group and the unit of each item."""
-    weights = item_weights(groups, metric)
-    names, group_of = np.unique(groups, return_inverse=True)
-    means = np.bincount(group_of, values) / np.bincount(group_of)
-    unit_of = _numbered(units)
+    weights, unit_of = item_weights(groups, metric), _numbered(units)
+    centre_of = _centres(unit_of, groups)
+    centres = np.bincount(centre_of, weights * values) / np.bincount(centre_of, weights)
     number = int(unit_of.max()) + 1
     return Estimate(
         value=float(values @ weights),
         parts=np.bincount(unit_of, weights * values, number),
-        deviations=np.bincount(unit_of, weights * (values - means[group_of]), number),
-        strata=_strata(unit_of, [str(names[g]) for g in group_of], number),
+        deviations=np.bincount(unit_of, weights * (values - centres[centre_of]), number),
+        strata=_strata(unit_of, centre_of, number),
+        weights=np.bincount(unit_of, weights, number),
     )
 
 
@@ -71,16 +73,28 @@ def standard_error(found: Estimate) -> float:
     return math.sqrt(sum(variance for variance, _ in _variances(found)))
 
 
-def effective_units(found: Estimate) -> float:
-    """How many units the spread rests on: one more than the degrees of freedom of Satterthwaite 1946.
+def kish_units(found: Estimate) -> float:
+    """How many equal units weigh as much as these: 1 / the sum of squared shares (Kish 1965).
 
-    Far fewer than there are where a small group weighs as much as a large one.
+    Far fewer than there are where a small group counts as much as a large one. What was answered does not matter.
     """
+    return round(1 / float((found.weights**2).sum()), 6)
+
+
+def degrees_of_freedom(found: Estimate) -> float:
+    """Of the standard error, at least 1 (Satterthwaite 1946)."""
     variances = _variances(found)
     total = sum(variance for variance, _ in variances)
     if total <= ROUNDING**2:
-        return float(len(found.parts))
-    return round(1 + total**2 / sum(variance**2 / (m - 1) for variance, m in variances if m > 1), 6)
+        return max(1.0, len(found.parts) - 1.0)
+    return max(1.0, total**2 / sum(variance**2 / (m - 1) for variance, m in variances if m > 1))
+
+
+def student(degrees: float) -> float:
+    """Half the width of a 95 % interval in standard errors (Student's t)."""
+    from scipy.stats import t  # slow to import, and not always needed
+
+    return float(t.ppf(0.975, degrees))
 
 
 def bootstrap(found: Estimate, rng: np.random.Generator) -> np.ndarray:
@@ -136,17 +150,34 @@ def _by_stratum(found: Estimate) -> list[np.ndarray]:
     return [found.deviations[found.strata == number] for number in range(int(found.strata.max()) + 1)]
 
 
-def _strata(unit_of: np.ndarray, groups: Sequence[str], units: int) -> np.ndarray:
-    """Number of each unit's stratum: that of the groups it has items of."""
-    held: list[set[str]] = [set() for _ in range(units)]
-    for unit, group in zip(unit_of, groups, strict=True):
-        held[unit].add(group)
-    found = _numbered(["|".join(sorted(names)) for names in held])
+def _centres(unit_of: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Number of the mean from which each item's value deviates: its group's.
+
+    A group of one unit has no spread of its own; such groups share a mean, or one alone the smallest group's (collapsed
+    strata: Cochran 1977, section 5A.12), so that their difference counts as spread.
+    """
+    held: dict[str, set[int]] = {}
+    for unit, group in zip(unit_of.tolist(), groups, strict=True):
+        held.setdefault(group, set()).add(unit)
+    lone = {group for group, members in held.items() if len(members) == 1}
+    if len(lone) == 1 < len(held):
+        lone.add(min(held.keys() - lone, key=lambda group: (len(held[group]), group)))
+    return _numbered(["" if group in lone else f"group {group}" for group in groups])
+
+
+def _strata(unit_of: np.ndarray, centre_of: np.ndarray, units: int) -> np.ndarray:
+    """Number of each unit's stratum: units with items around the same means; those that are alone so form one."""
+    held: list[set[int]] = [set() for _ in range(units)]
+    for unit, centre in zip(unit_of.tolist(), centre_of.tolist(), strict=True):
+        held[unit].add(centre)
+    found = _numbered([str(sorted(centres)) for centres in held])
     sizes = np.bincount(found)
     alone = sizes[found] == 1
-    if alone.sum() > 1:
-        found[alone] = len(sizes)
-    return _numbered([str(number) for number in found])
+    if alone.sum() == 1 < len(sizes):  # with the smallest of the others
+        others = np.unique(found[~alone])
+        alone |= found == others[sizes[others].argmin()]
+    found[alone] = -1
+    return np.unique(found, return_inverse=True)[1]
 
 
 def _numbered(names: Sequence[str]) -> np.ndarray:

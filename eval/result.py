@@ -65,7 +65,7 @@ class EvalResult(Record):
     score: float
     """The task's metric."""
     standard_error: float
-    """Over independent units within groups; see `eval/resampling.py`."""
+    """Over independent units; see `eval/resampling.py`."""
     groups: tuple[GroupScore, ...] = ()
     """Category table; only for `feedback`, because roles read it."""
     unparsed: float

@@ -26,7 +26,7 @@ from eval.engine import Checkpoint, Progress
 from eval.engine_client import AUTO, choose_engine, engine_service, model_folder, with_engine
 from eval.evaluator_client import Evaluator
 from eval.hardware import survey_hardware
-from eval.power import detectable_effect
+from eval.power import detectable
 from eval.result import EvalResult, Split
 from eval.service import Service
 from eval.verdict import ALPHA, Verdict
@@ -141,11 +141,11 @@ def _scored(
 
 
 def _compared(evaluator: Evaluator, checkpoints: list[str], arguments: argparse.Namespace) -> dict[str, Verdict]:
-    """Verdicts on each pair; all of them together err with `ALPHA`."""
+    """Verdicts on each pair, which may end either way; all of them together err with `ALPHA`."""
     pairs = list(itertools.combinations(checkpoints, 2))
     return {
         f"{candidate} against {incumbent}": evaluator.compare(
-            candidate, incumbent, ALPHA / len(pairs), arguments.seed, arguments.split
+            candidate, incumbent, ALPHA / (2 * len(pairs)), arguments.seed, arguments.split
         )
         for incumbent, candidate in pairs
     }
@@ -192,9 +192,10 @@ def show(found: Evaluation, metric: Metric, console: Console) -> None:
 
 
 def _show_limits(found: Evaluation, console: Console) -> None:
-    items = next(iter(found.results.values())).n
-    seen = detectable_effect(items, ALPHA / max(1, len(found.verdicts)))
-    console.print(f"a true difference of {seen:.3f} is found with 80 %, if a quarter of the answers change")
+    errors = [verdict.standard_error for verdict in found.verdicts.values() if verdict.standard_error]
+    if errors:
+        seen = detectable(max(errors), ALPHA / (2 * len(found.verdicts)))
+        console.print(f"true differences of {seen:.3f} and more are found with 80 %")
     if found.openings:
         console.print(f"the test split has been opened {found.openings} times; its score means less each time")
 

@@ -1,14 +1,15 @@
 """Is the candidate better than the incumbent? Statistics decide, no language model.
 
 Both answered the same items, so the comparison is paired. A bootstrap resamples what is independent (`eval/resampling`)
-and recomputes the difference of the aggregate (Efron and Tibshirani 1993, chapter 16; the recommendation of Card et al.
-2020 for paired model comparison). Where the spread rests on fewer than 20 units, their signs are flipped instead (exact
-for up to 2^12 flips, sampled above), which needs no asymptotics. McNemar's exact test is reported beside it.
+around the difference of the aggregate (Efron and Tibshirani 1993; Koehn 2004 for comparing systems on a test set).
+Where fewer than 100 units count, their signs are flipped instead (every combination up to 2^12, else a sample), which
+does not rest on a normal tail, and the interval is Student's. McNemar's exact test over items is reported beside it.
 
 A run asks the question several times, so its error rate is spent: each of the `planned` experiments gets an equal
 share of the one-sided alpha (Bonferroni). By the union bound the chance that a run accepts any candidate that is not
-better stays at or below alpha, whatever the dependence between the experiments. Nor do the looks of an evaluation that
-may stop early (`eval/sequential`) add to it: a candidate that has not answered all items is not accepted.
+better stays at or below alpha if the candidates are not chosen by their answers to these items. Planners do see rounded
+scores on them, so repeated use of one split is not free of charge; that is what the sealed test is for. The looks of an
+evaluation that may stop early (`eval/sequential`) add nothing: a stopped candidate is not accepted.
 """
 
 import math
@@ -24,21 +25,23 @@ from eval.resampling import (
     ROUNDING,
     Estimate,
     bootstrap,
-    effective_units,
+    degrees_of_freedom,
     estimate,
+    kish_units,
     p_value,
     sign_flip,
     standard_error,
+    student,
 )
 from eval.result import ItemResult
-from eval.sequential import LOOKS
+from eval.sequential import HOPELESS, LOOKS, chance
 from tasks.record import Record
 from tasks.task import Metric
 
 ALPHA = 0.1
 """One-sided error rate of a whole run."""
-FEW_UNITS = 20
-"""Below this many effective units the sign-flip permutation replaces the bootstrap."""
+FEW_UNITS = 100
+"""Below this many units (as Kish counts them) signs are flipped: tails of a bootstrap are too thin there."""
 
 Outcome = Literal["better", "worse", "undecided"]
 
@@ -52,7 +55,7 @@ class Verdict(Record):
     effect: float
     """Candidate minus incumbent, in the metric, signed so that positive is better."""
     low: float
-    """95 % interval of the effect (percentile bootstrap)."""
+    """95 % interval of the effect: percentiles of the bootstrap, or Student's where signs are flipped."""
     high: float
     standard_error: float | None = None
     """Of the effect, over independent units; None in older records."""
@@ -109,16 +112,18 @@ def compare(
     differences = signed_differences(pairs, metric)
     found = effect(pairs, metric)
     rng = np.random.default_rng(seed)
-    draws = bootstrap(found, rng)
-    if effective_units(found) < FEW_UNITS:
-        rule = f"sign-flip permutation (fewer than {FEW_UNITS} effective units)"
+    if kish_units(found) < FEW_UNITS:
+        rule = f"sign-flip permutation (fewer than {FEW_UNITS} units)"
         p_better, p_worse = sign_flip(found, rng)
+        margin = student(degrees_of_freedom(found)) * standard_error(found)
+        low, high = found.value - margin, found.value + margin
     else:
         rule = f"paired bootstrap within groups, {RESAMPLES} resamples"
+        draws = bootstrap(found, rng)
         p_better, p_worse = p_value(draws <= ROUNDING), p_value(draws >= -ROUNDING)
+        low, high = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
     stopped = split_n is not None and len(pairs) < split_n
     fixed, broken = int((differences > 0).sum()), int((differences < 0).sum())
-    low, high = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
     return Verdict(
         outcome=_outcome(found.value, p_better, p_worse, alpha, stopped=stopped),
         incumbent=incumbent_number,
@@ -137,6 +142,12 @@ def compare(
         mcnemar_p=round(mcnemar(fixed, broken), 5),
         rule=rule,
     )
+
+
+def is_hopeless(pairs: Pairs, metric: Metric, split_n: int, alpha: float) -> bool:
+    """Whether a candidate that has answered these of `split_n` items has too little chance to be accepted."""
+    found = effect(pairs, metric)
+    return chance(found.value, standard_error(found), len(pairs) / split_n, alpha) < HOPELESS
 
 
 def paired(candidate: Sequence[ItemResult], incumbent: Sequence[ItemResult]) -> Pairs:
@@ -164,7 +175,10 @@ def effect(pairs: Pairs, metric: Metric) -> Estimate:
 
 
 def _outcome(found: float, p_better: float, p_worse: float, alpha: float, *, stopped: bool) -> Outcome:
-    """An evaluation that stopped early accepts nothing, and shares the error of "worse" among its looks."""
+    """An evaluation that stopped early accepts nothing, and says "worse" at a part of the error rate for each look.
+
+    With the last look that adds up to less than twice alpha; "worse" changes no incumbent.
+    """
     if found > 0 and p_better <= alpha and not stopped:
         return "better"
     worse = alpha / len(LOOKS) if stopped else alpha

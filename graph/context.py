@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eval.devices import Devices
 from eval.engine import Checkpoint
-from eval.evaluator_client import Description, Evaluator
+from eval.evaluator_client import SHARED_SAMPLES, Description, Evaluator
 from eval.hardware import Hardware
 from eval.power import detectable_effect
 from eval.service import Service
@@ -47,7 +47,8 @@ class RunContext:
     @property
     def detectable_effect(self) -> float:
         """The difference on selection that one decision of this run finds with 80 % power."""
-        return detectable_effect(self.description.selection, alpha_share(self.config.max_experiments))
+        samples = SHARED_SAMPLES if self.description.shared else 1
+        return detectable_effect(self.description.selection, alpha_share(self.config.max_experiments), samples=samples)
 
     @property
     def cache(self) -> Path:

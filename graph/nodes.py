@@ -143,7 +143,7 @@ def probed(context: RunContext, experiment: Experiment) -> Experiment:
         f"(95 % {cost.low:+.3f} to {cost.high:+.3f}, n={cost.n})"
     )
     barred = ""
-    if most is not None and -cost.change > most:
+    if most is not None and -cost.change > most and cost.high < 0:  # and not by chance
         barred = f"it loses {-cost.change:.3f} on the general probe, more than {most:g}"
         context.terminal.say(f"experiment {experiment.number:03d} does not become the best: {barred}")
     return experiment.model_copy(update={"regression": cost, "barred": barred})
@@ -208,12 +208,10 @@ def test(state: State, runtime: Runtime[RunContext]) -> State:
     """Choose what is delivered and open the sealed split once."""
     context = runtime.context
     experiments = state["experiments"]
-    chosen = choose(context, experiments, state["incumbent"])
-    if chosen and experiments[chosen].regression is None:
+    while (chosen := choose(context, experiments, state["incumbent"])) and experiments[chosen].regression is None:
         experiment = probed(context, experiments[chosen])
         keep(context, experiment)
         experiments = by_number(experiments, [experiment])
-        chosen = 0 if experiment.barred else chosen
     context.terminal.say(
         f"sealed test: the untouched model and {f'experiment {chosen:03d}' if chosen else 'nothing else'}"
     )
@@ -223,23 +221,30 @@ def test(state: State, runtime: Runtime[RunContext]) -> State:
 def choose(context: RunContext, experiments: list[Experiment], incumbent: int) -> int:
     """The experiment to deliver: the incumbent, or without one the undecided candidate with the best shrunken effect.
 
-    Effects against the untouched model are shrunk towards zero by their own spread (the positive-part James and Stein
-    estimator of 1961 in its empirical Bayes form), so that the luckiest of many draws is not taken at face value.
+    Effects against the untouched model are shrunk towards zero by their own spread (empirical Bayes after Efron and
+    Morris 1973, positive part), so that the luckiest of many draws is not taken at face value. Evaluations that were
+    stopped are not candidates.
     """
     if incumbent:
         return incumbent
     trained = [e for e in experiments if e.training and e.selection and not e.barred]
     found = {e.number: actions.judge(context, e.number, 0) for e in trained}
-    shrunken = shrink(found)
+    whole = {number for number, verdict in found.items() if verdict.n == (verdict.split_n or verdict.n)}
+    shrunken = {number: effect for number, effect in shrink(found).items() if number in whole}
     best = max(shrunken, key=lambda number: (shrunken[number], -number), default=0)
     return best if shrunken.get(best, 0.0) > 0 else 0
 
 
 def shrink(verdicts: dict[int, Verdict]) -> dict[int, float]:
-    """Effects times the share of their variance that is not sampling error."""
-    errors = {number: (verdict.high - verdict.low) / 3.92 for number, verdict in verdicts.items()}
-    between = sum(v.effect**2 - errors[n] ** 2 for n, v in verdicts.items()) / max(len(verdicts), 1)
-    kept = max(0.0, between)
+    """Effects times the share of their variance that is not sampling error.
+
+    What true effects vary by is estimated with the weights 1 / error^4: an evaluation that stopped early, because it
+    looked bad, then adds nothing on average where there is no effect.
+    """
+    errors = {number: v.standard_error or (v.high - v.low) / 3.92 for number, v in verdicts.items()}
+    weights = {number: error**-4 if error else 1.0 for number, error in errors.items()}
+    between = sum(weights[n] * (v.effect**2 - errors[n] ** 2) for n, v in verdicts.items())
+    kept = max(0.0, between / sum(weights.values())) if weights else 0.0
     return {n: v.effect * kept / (kept + errors[n] ** 2) if kept else 0.0 for n, v in verdicts.items()}
 
 

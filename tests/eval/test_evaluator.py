@@ -13,9 +13,9 @@ import yaml
 from processes import gone
 
 from eval.engine import Checkpoint
-from eval.evaluator import SHARED_SAMPLES, TEST_ALPHA
+from eval.evaluator import TEST_ALPHA
 from eval.evaluator import Evaluator as InProcess
-from eval.evaluator_client import ENGINE_LOST, Evaluator, Rival
+from eval.evaluator_client import ENGINE_LOST, SHARED_SAMPLES, Evaluator, Rival
 from eval.result import EvalResult, Split
 from eval.service import Progress, Service
 from tasks.child import child_environment

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.power import Pairs, components, detectable_effect, sampling_share
+from eval.power import Pairs, detectable, detectable_effect, sampling_share
 from eval.result import ItemResult
 from eval.verdict import effect
 from tasks.task import Metric
@@ -30,18 +30,7 @@ def drawn(n: int, samples: int, *, between: float, within: float, seed: int = 0)
     return [(item(i, tuple(difference[i] + noise[0, i])), item(i, tuple(noise[1, i]))) for i in range(n)]
 
 
-@pytest.mark.parametrize(("between", "within"), [(1.0, 1.0), (0.2, 2.0), (1.0, 0.0)])
-@pytest.mark.parametrize("samples", [2, 5])
-def test_components_are_told_apart(between: float, within: float, samples: int) -> None:
-    found = components(drawn(4000, samples, between=between, within=within))
-    assert found is not None
-    assert found.between == pytest.approx(between, abs=0.1)
-    assert found.within == pytest.approx(within, rel=0.07, abs=1e-9)
-
-
-def test_one_completion_has_no_components() -> None:
-    assert components(drawn(50, 1, between=1, within=1)) is None
-    assert components(drawn(1, 4, between=1, within=1)) is None
+def test_one_completion_has_no_share() -> None:
     pairs = drawn(50, 1, between=1, within=1)
     assert sampling_share(pairs, effect(pairs, Metric()), Metric()) is None
 
@@ -64,12 +53,18 @@ def test_detectable_effect() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) == len(sizes)
     assert detectable_effect(100, 0.01) > detectable_effect(100, 0.05)
-    assert detectable_effect(100, 0.05, power=0.9) > detectable_effect(100, 0.05)
     assert detectable_effect(1, 0.001) == 1.0
     assert detectable_effect(100, 0.05) == pytest.approx((1.644854 + 0.841621) * 0.05, abs=1e-6)
 
 
-def test_completions_help_with_the_variance_within_items_only() -> None:
-    one, four, many = (detectable_effect(100, 0.05, between=0.1, within=0.1, samples=k) for k in (1, 4, 10**9))
-    assert one / many == pytest.approx(2**0.5)
-    assert four / many == pytest.approx(1.25**0.5)
+def test_completions_help_with_the_chance_of_drawing_only() -> None:
+    """Half of the variance stays, however many there are."""
+    one, four, many = (detectable_effect(100, 0.05, samples=k) for k in (1, 4, 10**9))
+    assert four / one == pytest.approx((0.5 + 0.5 / 4) ** 0.5)
+    assert many / one == pytest.approx(0.5**0.5)
+
+
+def test_what_is_detectable_is_detected() -> None:
+    """By its definition: so many standard errors that 80 % of a normal distribution lie above the threshold."""
+    found = np.random.default_rng(0).normal(detectable(0.1, 0.03), 0.1, 200_000)
+    assert (found > 1.8808 * 0.1).mean() == pytest.approx(0.8, abs=0.005)

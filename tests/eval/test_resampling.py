@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eval import resampling
-from eval.resampling import Estimate, bootstrap, effective_units, estimate, sign_flip, standard_error
+from eval.resampling import Estimate, bootstrap, degrees_of_freedom, estimate, kish_units, sign_flip, standard_error
 from tasks.task import Metric
 
 MEAN, GROUPED = Metric(), Metric(aggregate="group_mean")
@@ -29,7 +29,6 @@ def test_the_error_of_a_mean() -> None:
     found = of(values)
     assert found.value == pytest.approx(values.mean())
     assert standard_error(found) == pytest.approx(values.std(ddof=1) / math.sqrt(50))
-    assert effective_units(found) == pytest.approx(50)
 
 
 def test_the_error_of_a_mean_of_means() -> None:
@@ -96,18 +95,57 @@ def test_a_unit_across_groups() -> None:
     assert standard_error(found) > 0
 
 
-def test_units_alone_in_their_strata_share_one() -> None:
-    """Groups of one item have no spread of their own, but have some between them."""
+def test_groups_of_one_unit_share_a_mean_and_so_have_a_spread() -> None:
     values, groups = some(12), ["large"] * 9 + ["x", "y", "z"]
     found = of(values, groups)
     assert sorted(np.bincount(found.strata)) == [3, 9]
+    parts = 9 * values[:9].var(ddof=1) + 3 * values[9:].var(ddof=1)
+    assert standard_error(found) == pytest.approx(math.sqrt(parts) / 12)
 
 
-def test_a_small_group_that_weighs_much_leaves_few_units() -> None:
+def test_one_group_of_one_unit_is_taken_with_the_smallest() -> None:
+    """It has half the weight: were its spread taken for none, the error would be that of the others."""
+    values, groups = some(105), ["large"] * 100 + ["small"] * 4 + ["single"]
+    found = of(values, groups, metric=GROUPED)
+    assert sorted(np.bincount(found.strata)) == [5, 100]
+    large = values[:100].var(ddof=1) / 100 / 9
+    assert standard_error(found) ** 2 > 5 * large
+
+
+def test_no_unit_is_alone_in_its_stratum() -> None:
+    """A table that alone has items of both groups varies with the smaller group."""
+    values, groups = some(31), ["a"] * 10 + ["b"] * 21
+    units = ["t" if i in (0, 15) else str(i) for i in range(31)]
+    found = of(values, groups, units)
+    assert np.bincount(found.strata).min() > 1
+
+
+def test_chance_acceptance_of_a_heavy_unit_is_not_hidden() -> None:
+    """A group of one item with half the weight: its value decides, and the error says so."""
+    rng = np.random.default_rng(0)
+    groups = ["large"] * 100 + ["single"]
+    errors, effects = [], []
+    for _ in range(300):
+        found = of(rng.choice([-1.0, 0.0, 1.0], 101, p=[0.125, 0.75, 0.125]), groups, metric=GROUPED)
+        errors.append(standard_error(found))
+        effects.append(found.value)
+    assert math.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(effects), rel=0.2)
+    assert kish_units(found) < 5
+
+
+def test_units_are_counted_by_weight_and_not_by_what_was_answered() -> None:
     values, groups = some(104), ["small"] * 4 + ["large"] * 100
-    assert effective_units(of(values, groups, metric=GROUPED)) < 10
-    assert effective_units(of(values, groups, metric=MEAN)) > 80
-    assert effective_units(of([1.0] * 7)) == 7  # nothing varies
+    assert kish_units(of(values, groups, metric=GROUPED)) == pytest.approx(1 / (4 / 64 + 100 / 40_000))
+    assert kish_units(of(values, groups, metric=MEAN)) == pytest.approx(104)
+    assert kish_units(of([1.0] * 12, units=["t"] * 6 + list("abcdef"))) == pytest.approx(1 / (0.25 + 6 / 144))
+
+
+def test_degrees_of_freedom() -> None:
+    values, groups = some(104), ["small"] * 4 + ["large"] * 100
+    assert degrees_of_freedom(of(values, groups, metric=GROUPED)) < 10
+    assert degrees_of_freedom(of(values, groups, metric=MEAN)) > 80
+    assert degrees_of_freedom(of(some(50))) == pytest.approx(49)
+    assert degrees_of_freedom(of([1.0] * 7)) == 6  # nothing varies
 
 
 def test_signs_of_whole_units_are_turned() -> None:

@@ -105,15 +105,14 @@ def stopped_at(z: np.ndarray, alpha: float) -> np.ndarray:
 
 @pytest.mark.parametrize("alpha", [0.1, 0.033, 0.005])
 @pytest.mark.parametrize("share", [-1.0, 0.0, 0.5, 0.8, 1.0, 1.2, 2.0])
-def test_stopping_accepts_no_more_and_little_less(share: float, alpha: float) -> None:
-    """`share` of the effect that is found with 80 %: fewer items, at most two points of power, never more accepted."""
+def test_stopping_accepts_little_less(share: float, alpha: float) -> None:
+    """`share` of the effect that is found with 80 %: fewer items, at most two points of power."""
     normal = NormalDist()
     critical = normal.inv_cdf(1 - alpha)
     z = walks(share * (critical + normal.inv_cdf(POWER)))
     at = stopped_at(z, alpha)
     full = z[:, -1] > critical
     accepted = full & (at == len(LOOKS) - 1)
-    assert not (accepted & ~full).any()
-    assert 0 <= full.mean() - accepted.mean() < 0.02
+    assert full.mean() - accepted.mean() < 0.02
     saved = 1 - np.array(LOOKS)[at].mean()
     assert saved >= {-1.0: 0.5, 0.0: 0.25, 0.5: 0.1}.get(share, 0.0)

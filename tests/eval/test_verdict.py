@@ -247,9 +247,23 @@ def test_intervals_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 2 <= missed <= binomial_bound(300, 0.05)
 
 
-@pytest.mark.parametrize("planned", [1, 2, 3, 7, 40])
-def test_alpha_shares_add_up(planned: int) -> None:
-    assert sum(alpha_share(planned) for _ in range(planned)) == pytest.approx(ALPHA)
+@pytest.mark.parametrize("units", [20, 40])
+def test_the_error_rate_holds_far_out_in_the_tail(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the share of one of twenty experiments, where a normal tail accepts nearly twice as often."""
+    monkeypatch.setattr(resampling, "RESAMPLES", 4000)
+    rng, alpha, pairs = np.random.default_rng(0), 0.005, 4000
+    accepted = sum(
+        judge(rng.normal(size=units).tolist(), [0.0] * units, alpha=alpha, seed=seed).outcome == "better"
+        for seed in range(pairs)
+    )
+    assert pairs * alpha / 5 < accepted <= binomial_bound(pairs, alpha)
+
+
+def test_a_heavy_small_group_that_agrees_is_no_proof() -> None:
+    """Both items of a group with half the weight turned right: one chance in sixty where nothing has changed."""
+    groups = ["small"] * 2 + ["large"] * 100
+    after, before = [True] * 2 + [True, False] * 50, [False] * 2 + [True, False] * 50
+    assert judge(after, before, GROUPED, alpha=0.05, groups=groups).outcome == "undecided"
 
 
 def test_alpha_share_of_an_empty_plan() -> None:
