@@ -21,9 +21,11 @@ from typing import Any
 
 from eval.adapter import adapter_hash
 from eval.base_model import SMOLLM2
+from eval.devices import plan_devices
 from eval.engine import Checkpoint, Sampling
 from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
 from eval.evaluator_client import Evaluator
+from eval.hardware import survey_hardware
 from eval.service import Service
 from tasks.benchmark import load_benchmark
 from tasks.catalogue import find_task
@@ -88,7 +90,7 @@ def fresh(
     began = time.perf_counter()
     for checkpoint in checkpoints:
         for prompts in work:
-            engine = engine_service(name, model, log)
+            engine = engine_service(name, model, log, plan_devices(survey_hardware().gpus, model))
             try:
                 generate(engine, prompts, checkpoint, tokens)
             finally:
@@ -115,7 +117,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     name, model = choose_engine(arguments.engine), model_folder(SMOLLM2, CACHE)
     checkpoints = [random_adapter(model, folder / f"adapter-{i}", i) for i in range(arguments.adapters)]
     work, tokens = pieces(arguments.items), find_task(TASK).max_new_tokens
-    engine = engine_service(name, model, folder / "engine.log")
+    engine = engine_service(name, model, folder / "engine.log", plan_devices(survey_hardware().gpus, model))
     try:
         engine.call("info")
         warm_seconds, swaps = warm(engine, checkpoints, work, tokens)

@@ -25,11 +25,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.adapter import adapter_hash
 from eval.base_model import SMOLLM2
+from eval.devices import plan_devices
 from eval.engine import Checkpoint, Completion, EvalEngine, Sampling
 from eval.engine_client import engine_service, model_folder
 from eval.engine_server import load_engine
-from eval.hardware import compute_environment
+from eval.hardware import compute_environment, survey_hardware
 from eval.merge import merge
 from eval.render import end_tokens, prompt_text
 from eval.service import Service
@@ -112,6 +114,8 @@ def few_shot(benchmark: LoadedBenchmark, samples: Sequence[Sample]) -> list[str]
     """Each prompt behind the same five solved items, which are not among those that are asked."""
     asked = {sample.id for sample in samples}
     solved = [sample for sample in benchmark.of("selection") if sample.id not in asked][:SHOTS]
+    if len(solved) < SHOTS:
+        raise SystemExit(f"--items: at least {SHOTS} of the benchmark's items must be left as examples")
     examples = "\n\n".join(f"{sample.prompt}\n{sample.answer}" for sample in solved)
     return [f"{examples}\n\n{sample.prompt}" for sample in samples]
 
@@ -123,7 +127,9 @@ def against_plain(arguments: argparse.Namespace) -> dict[str, Any]:
     samples = (benchmark.of("feedback") + benchmark.of("selection"))[: arguments.items]
     model = str(model_folder(SMOLLM2, CACHE))
     adapter = arguments.adapter
-    checkpoint = Checkpoint(model=model, adapter=str(adapter.absolute()) if adapter else None, adapter_hash="measured")
+    checkpoint = Checkpoint(model=model)
+    if adapter:
+        checkpoint = Checkpoint(model=model, adapter=str(adapter.absolute()), adapter_hash=adapter_hash(adapter))
     ways = {
         "ours": ours(load_engine("transformers", model), checkpoint, Sampling(max_new_tokens=task.max_new_tokens)),
         "plain_bf16": plain(model, adapter, "bfloat16", task.max_new_tokens),
@@ -164,7 +170,8 @@ def against_transformers(arguments: argparse.Namespace) -> dict[str, Any]:
     sampling = Sampling(max_new_tokens=FREE_FORM_TOKENS)
     lengths: dict[str, list[int]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        services = {name: engine_service(name, model, Path(folder, name)) for name in ("vllm", "transformers")}
+        devices = plan_devices(survey_hardware().gpus, model)
+        services = {name: engine_service(name, model, Path(folder, name), devices) for name in ("vllm", "transformers")}
         try:
             ways = {name: served(service, model, sampling, lengths, name) for name, service in services.items()}
             seconds, _ = race(ways, prompts, arguments.rounds)

@@ -136,12 +136,14 @@ def draw(facts: Facts, n: int, shift: float, rng: np.random.Generator) -> Draw:
     mean = float(np.mean([item.score for fact in facts for item in fact]))
     turned = shift / (1 - mean) if shift > 0 else -shift / mean
     made = Draw()
-    number = 0
-    while len(made.candidate) < n:
+    ones = rng.integers(REGENERATIONS, size=n)
+    others = (ones + rng.integers(1, REGENERATIONS, size=n)) % REGENERATIONS
+    number = place = 0
+    while place < n:
         turns = rng.random() < turned
-        for item in facts[rng.integers(len(facts))][: n - len(made.candidate)]:
-            one, other = rng.choice(REGENERATIONS, 2, replace=False)
-            made.add(number, item, float(shift > 0) if turns else item.scores[one], item.scores[other])
+        for item in facts[rng.integers(len(facts))][: n - place]:
+            made.add(number, item, float(shift > 0) if turns else item.scores[ones[place]], item.scores[others[place]])
+            place += 1
         number += 1
     return made
 

@@ -28,6 +28,8 @@ FUSED_TOKENS = 1024
 memory with the square of the length, below it they are faster."""
 SHRINK = 0.8
 """The batch shrinks when at most this share of its rows is left."""
+UNKNOWN = ("sliding_window", "softcap", "s_aux")
+"""What some models ask of their attention and this one does not have."""
 _TOLERANCE = 0.05
 """Largest difference to the model's own attention, as a share of the spread of its logits."""
 
@@ -100,7 +102,7 @@ def attend(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     shared: Prefix = NOTHING,
-    **_: Any,
+    **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention for `ALL_ATTENTION_FUNCTIONS`, with keys and values that all rows share.
 
@@ -109,14 +111,16 @@ def attend(
         key, value: of each row, shape (rows, key-value heads, row tokens, head size).
         attention_mask: added to the scores of the row's own keys, shape (rows, 1, tokens, row tokens).
         shared: keys and values that every query may see.
+
+    Raises:
+        ValueError: the model wants more of its attention: a window, capped scores, sinks.
     """
+    if unknown := [name for name in UNKNOWN if others.get(name) is not None]:
+        raise ValueError(f"attention with {', '.join(unknown)}")
     rows, heads, tokens, size = query.shape
     scale = size**-0.5 if scaling is None else scaling
-    if tokens > FUSED_TOKENS and not shared.length:
-        fused = torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=attention_mask, scale=scale, enable_gqa=heads != key.shape[1]
-        )
-        return fused.transpose(1, 2).contiguous(), None
+    if tokens > FUSED_TOKENS:
+        return _fused(module, query, key, value, attention_mask, scale, shared), None
     groups = key.shape[1]
     # Queries of the heads that share a key head lie behind one another.
     grouped = query.reshape(rows, groups, -1, size) * scale
@@ -136,6 +140,21 @@ def attend(
         mixed = torch.matmul(flat, shared_value).view(groups, rows, -1, size).transpose(0, 1)
         mixed = mixed + torch.matmul(weights[..., shared.length :], value)
     return mixed.reshape(rows, heads, tokens, size).transpose(1, 2).contiguous(), None
+
+
+def _fused(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, shared: Prefix
+) -> Tensor:
+    """`attend` by PyTorch's kernel, which holds no scores; what is shared is copied for each row."""
+    rows, heads, _, size = query.shape
+    if shared.length:
+        before = (part.expand(rows, -1, -1, -1) for part in shared.layers[module.layer_idx])
+        key, value = (torch.cat(parts, 2) for parts in zip(before, (key, value), strict=True))
+        mask = None if mask is None else torch.nn.functional.pad(mask, (shared.length, 0))
+    # Each head with a key head of its own: with fewer, kernels of CUDA that take a mask hold the scores.
+    key, value = (part.repeat_interleave(heads // part.shape[1], 1) for part in (key, value))
+    fused = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    return fused.transpose(1, 2).contiguous()
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attend)
@@ -270,7 +289,7 @@ def _choose(logits: Tensor, sampling: Sampling, chances: np.ndarray) -> Tensor:
     """The next token of each row: the likeliest, or one drawn from the nucleus (Holtzman et al. 2020)."""
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    likely = torch.softmax(logits.float() / sampling.temperature, -1)
+    likely = torch.softmax(logits.double() / sampling.temperature, -1)  # sums on CUDA vary in their last bits
     likely, tokens = likely.sort(dim=-1, descending=True, stable=True)
     upto = likely.cumsum(-1)
     likely = likely.masked_fill(upto - likely >= sampling.top_p, 0.0)

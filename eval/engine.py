@@ -7,9 +7,9 @@ An engine holds one base model for its whole life and swaps adapters. It runs in
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.record import Record
 
@@ -26,6 +26,12 @@ class Checkpoint(Record):
     """Folder of a PEFT adapter; None is the untouched base model."""
     adapter_hash: str = ""
     """Hash over the adapter's sorted tensors (`eval/adapter.py`); empty for the base."""
+
+    @model_validator(mode="after")
+    def _adapter_has_a_hash(self) -> Self:
+        if bool(self.adapter) != bool(self.adapter_hash):
+            raise ValueError("an adapter and its hash belong together: answers are kept by the hash")
+        return self
 
 
 class Sampling(Record):
@@ -54,6 +60,13 @@ class Completion(Record):
     """`length`: cut at `max_new_tokens`; `prompt_too_long`: not generated, because prompt and answer do not fit."""
 
 
+def cache_bytes(config: Any) -> int:
+    """Bytes that a token's keys and values take in 16 bits, by a transformers configuration of the text model."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * 2 * config.num_hidden_layers * heads * size
+
+
 def prompt_too_long(sampling: Sampling) -> list[Completion]:
     """What stands for a prompt that does not fit with its answer."""
     return [Completion(text="", tokens=0, finish="prompt_too_long")] * sampling.samples
@@ -69,6 +82,8 @@ class EngineInfo(Record):
 
     name: str
     model: str
+    weights: str = ""
+    """Names, sizes and times of the model's weight files, hashed; empty where they lie elsewhere."""
     numerics: str
     """What besides weights and prompt decides the numbers, such as `transformers-5.19.0/bfloat16/cpu`."""
     context: int

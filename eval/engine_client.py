@@ -7,17 +7,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from eval.devices import Devices
 from eval.engines import names
 from eval.evaluator_client import ENGINE_LOST
 from eval.hardware import compute_environment, heavy_work
 from eval.service import Service
-from tasks.child import child_environment, module_command
-from tasks.failure import InputError, StageError
+from tasks.child import child_environment, log_tail, module_command
+from tasks.failure import FailureKind, InputError, StageError
 
 AUTO = "auto"
 ENGINE_RESTARTS = 2
+START_TIMEOUT = 1800.0
+"""Seconds that an engine may take to start: a large model is read, compiled and measured."""
 T = TypeVar("T")
 ENDPOINT = "endpoint"
 ARGUMENTS = {"vllm": ("", "lora", "merge")}
@@ -38,6 +41,8 @@ def choose_engine(asked: str) -> str:
         raise InputError(f"--engine {asked}: unknown; known: {AUTO}, {', '.join(names())}")
     if name == ENDPOINT and not argument.startswith(("http://", "https://")):
         raise InputError(f"--engine {asked}: the server's address is missing, as in {ENDPOINT}=http://host:8000/v1")
+    if name == ENDPOINT and "@" in urlsplit(argument).netloc:
+        raise InputError(f"--engine {ENDPOINT}: no key in the address, which is kept in records; it belongs in {KEY}")
     if name != ENDPOINT and argument not in ARGUMENTS.get(name, ("",)):
         takes = ", ".join(f"{name}={one}" for one in ARGUMENTS.get(name, ()) if one) or f"{name} and nothing behind it"
         raise InputError(f"--engine {asked}: it takes {takes}")
@@ -72,7 +77,9 @@ def engine_service(engine: str, model: Path, log: Path, devices: Devices = Devic
     if name == ENDPOINT and KEY in os.environ:
         environment[KEY] = os.environ[KEY]
     arguments = ["--engine", engine, "--model", model]
-    return Service("engine", "eval.engine_server", arguments, log=log, environment=environment)
+    return Service(
+        "engine", "eval.engine_server", arguments, log=log, environment=environment, start_timeout=START_TIMEOUT
+    )
 
 
 def with_engine(engine: Service, cache: Path, tell: Callable[[str], None], work: Callable[[], T]) -> T:
@@ -97,7 +104,9 @@ def with_engine(engine: Service, cache: Path, tell: Callable[[str], None], work:
                     raise
                 engine.stop()
                 if attempt == ENGINE_RESTARTS:
-                    raise StageError("evaluate", error.failure.kind, error.failure.message) from error
+                    end = log_tail(engine.log)
+                    kind = FailureKind.OOM if "out of memory" in end.lower() else error.failure.kind
+                    raise StageError("evaluate", kind, f"{error.failure.message}:\n{end}") from error
                 tell(f"  {error.failure.message}; it is started again")
     raise AssertionError("unreachable")
 

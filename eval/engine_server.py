@@ -14,6 +14,7 @@ from eval.engine import Checkpoint, EvalEngine, Progress, Sampling
 from eval.engines import names
 from eval.service import serve
 from tasks.failure import InputError
+from tasks.record import digest
 
 
 def load_engine(spec: str, model: str) -> EvalEngine:
@@ -31,9 +32,11 @@ def load_engine(spec: str, model: str) -> EvalEngine:
 def methods(engine: EvalEngine) -> dict[str, Any]:
     """The service methods over an engine."""
     turn = threading.Lock()
+    files = [path for kind in ("*.safetensors", "*.bin") for path in Path(engine.info().model).glob(kind)]
+    weights = digest(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
     def info(progress: Progress) -> dict[str, Any]:
-        return engine.info().model_dump()
+        return {**engine.info().model_dump(), "weights": weights}
 
     def generate(
         progress: Progress, prompts: list[str], sampling: dict[str, Any], checkpoint: dict[str, Any]

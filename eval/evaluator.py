@@ -62,7 +62,6 @@ class Evaluator:
         self._run_dir: Path | None = None
         self._completions: CompletionCache | None = None
         self._lock = threading.Lock()
-        self._unsealed = False
 
     def describe(self, progress: Progress) -> dict[str, Any]:
         """Load and check everything; returns a `Description`."""
@@ -83,11 +82,10 @@ class Evaluator:
             options=self._options(),
         ).model_dump(mode="json")
 
-    def serve(self, socket: Path) -> None:
-        """Answer calls until the parent dies."""
+    def methods(self) -> dict[str, Method]:
+        """What the service answers."""
         names = ("evaluate", "compare", "probe", "decontaminate", "test", "unseal")
-        in_a_run = {name: self._within(getattr(self, name)) for name in names}
-        serve(socket, lambda: {"describe": self.describe, **in_a_run})
+        return {"describe": self.describe, **{name: self._within(getattr(self, name)) for name in names}}
 
     def _within(self, method: Method) -> Method:
         def call_in(progress: Progress, run_dir: str, **parameters: Any) -> Any:
@@ -108,16 +106,20 @@ class Evaluator:
         engine: str,
         seed: int,
         rival: dict[str, Any] | None = None,
+        opener: str = "",
     ) -> dict[str, Any]:
-        """Score a checkpoint on `feedback` or `selection`; returns an `EvalResult`.
+        """Score a checkpoint on a split; returns an `EvalResult`.
 
         Args:
             label: names the records: `feedback.jsonl` in the experiment's folder, `LABEL.selection.jsonl` sealed.
             engine: socket of the engine service.
             rival: a `Rival` to beat on selection; the evaluation stops where it is clear that it will not.
+            opener: in whose name the test split is open, see `unseal`.
         """
-        if split == "test" and not self._unsealed:
-            raise ValueError("the test split is sealed")
+        if split == "test":
+            if not opener:
+                raise ValueError("the test split is sealed")
+            self.unseal(progress, opener)  # again: the process that did it may have died
         against = Rival.model_validate(rival) if rival and split == "selection" else None
         result = self._score(label, split, Checkpoint.model_validate(checkpoint), Path(engine), seed, progress, against)
         return result.model_dump(mode="json")
@@ -198,8 +200,7 @@ class Evaluator:
         return TestResult(baseline=before, best=after, verdict=verdict, openings=openings).model_dump(mode="json")
 
     def unseal(self, progress: Progress, run: str) -> int:
-        """Open the test split for `evaluate`, in the name of a run; returns how often it has been opened."""
-        self._unsealed = True
+        """Open the test split in the name of a run; returns how often it has been opened. Once for each run counts."""
         return open_test(self._cache_root, self._task.name, benchmark_hash(self._benchmark), run)
 
     def _options(self) -> int | None:
@@ -372,7 +373,11 @@ def main() -> None:
     parser.add_argument("--cache", required=True, type=Path)
     parser.add_argument("--socket", required=True, type=Path)
     arguments = parser.parse_args()
-    Evaluator(find_task(arguments.task), arguments.data_root, arguments.cache).serve(arguments.socket)
+
+    def prepare() -> dict[str, Method]:
+        return Evaluator(find_task(arguments.task), arguments.data_root, arguments.cache).methods()
+
+    serve(arguments.socket, prepare)
 
 
 if __name__ == "__main__":

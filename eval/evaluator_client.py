@@ -94,11 +94,13 @@ class Evaluator:
         seed: int,
         progress: Progress,
         rival: Rival | None = None,
+        opener: str = "",
     ) -> EvalResult:
-        """Score a checkpoint on feedback or selection.
+        """Score a checkpoint on a split.
 
         Args:
             rival: where it is clear that the checkpoint will not be found better, its selection evaluation stops.
+            opener: the name that `unseal` was given, for the test split.
         """
         found = self._call(
             "evaluate",
@@ -109,6 +111,7 @@ class Evaluator:
             engine=str(engine),
             seed=seed,
             rival=rival.model_dump() if rival else None,
+            opener=opener,
         )
         return EvalResult.model_validate(found)
 

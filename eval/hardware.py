@@ -76,13 +76,18 @@ def _gpus() -> tuple[Gpu, ...]:
     except (subprocess.SubprocessError, OSError):
         return ()
     rows = [[field.strip() for field in line.split(",", 3)] for line in found.splitlines() if line.count(",") >= 3]
+    listed = {index: (uuid, Gpu(index=index, name=name, memory_gib=round(float(memory) / 1024, 1)))
+              for index, uuid, memory, name in rows}  # fmt: skip
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    chosen = None if visible is None else [entry.strip() for entry in visible.split(",")]
-    return tuple(
-        Gpu(index=index, name=name, memory_gib=round(float(memory) / 1024, 1))
-        for index, uuid, memory, name in rows
-        if chosen is None or any(entry == index or (entry and uuid.startswith(entry)) for entry in chosen)
-    )
+    if visible is None or not listed:
+        return tuple(gpu for _, gpu in listed.values())
+    return tuple(_named(entry.strip(), listed) for entry in visible.split(",") if entry.strip())
+
+
+def _named(entry: str, listed: dict[str, tuple[str, Gpu]]) -> Gpu:
+    """The device of an entry of `CUDA_VISIBLE_DEVICES`; of a part of one (MIG) the first device's name and memory."""
+    known = (gpu for index, (uuid, gpu) in listed.items() if entry == index or uuid.startswith(entry))
+    return next(known, next(gpu for _, gpu in listed.values())).model_copy(update={"index": entry})
 
 
 def compute_environment() -> dict[str, str]:

@@ -8,6 +8,7 @@ are kept under `--out`, so a second call generates only what is new. The test sp
 """
 
 import argparse
+import fcntl
 import itertools
 import sys
 import time
@@ -30,6 +31,7 @@ from eval.power import detectable
 from eval.result import EvalResult, Split
 from eval.service import Service
 from eval.verdict import ALPHA, Verdict
+from tasks.catalogue import find_task
 from tasks.failure import InputError, StageError
 from tasks.record import Record, write_record
 from tasks.task import Metric
@@ -70,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     say("--data-root", type=Path, help="folder with data sets")
     say("--seed", type=int, default=0, help="of sampled answers and of resampling (default: 0)")
     say("--unseal", action="store_true", help="allow the test split; the opening is counted")
-    say("--out", type=Path, help="where answers, scores and evaluation.json go (default: runs/evaluations/TASK)")
+    say("--out", type=Path, help="where answers, scores and evaluation.json go (default: runs/evaluations/TASK-MODEL)")
     say("--cache-dir", type=Path, default=CACHE, help="models, corpora, ledger of openings (default: ~/.cache/ft-dojo)")
     return made
 
@@ -84,19 +86,22 @@ def evaluate(arguments: argparse.Namespace) -> tuple[Evaluation, Metric]:
     """
     if arguments.split == "test" and not arguments.unseal:
         raise InputError("--split test is sealed; add --unseal to open it: the opening is counted for good")
-    out = (arguments.out or Path("runs/evaluations") / Path(arguments.task).stem).absolute()
+    task = find_task(arguments.task)
     cache = arguments.cache_dir.absolute()
     adapters = {adapter_hash(folder): folder.absolute() for folder in arguments.adapter}
     engine_name = choose_engine(arguments.engine)
     model = model_folder(arguments.model, cache)
-    with _processes(arguments, engine_name, model, out, cache) as (evaluator, engine):
-        described = evaluator.describe()
+    out = (arguments.out or Path("runs/evaluations") / f"{task.name}-{model.name}").absolute()
+    with _alone(out), _processes(arguments, engine_name, model, out, cache) as (evaluator, engine):
+        evaluator.describe()
         evaluator.attach(out)
-        opened = evaluator.unseal(f"eval.run {time.strftime(TIME)}") if arguments.split == "test" else None
-        results = with_engine(engine, cache, _warn, lambda: _scored(evaluator, engine, model, adapters, arguments))
+        run = f"eval.run {time.strftime(TIME)}" if arguments.split == "test" else ""
+        results, opened = with_engine(
+            engine, cache, _warn, lambda: _scored(evaluator, engine, model, adapters, arguments, run)
+        )
         verdicts = _compared(evaluator, list(results), arguments)
     found = Evaluation(
-        task=described.task.name,
+        task=task.name,
         split=arguments.split,
         model=arguments.model,
         engine=engine_name,
@@ -106,7 +111,19 @@ def evaluate(arguments: argparse.Namespace) -> tuple[Evaluation, Metric]:
         openings=opened,
     )
     write_record(out / "evaluation.json", found)
-    return found, described.task.metric
+    return found, task.metric
+
+
+@contextmanager
+def _alone(out: Path) -> Generator[None]:
+    """Hold a folder: two calls would overwrite the answers that the other compares."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another eval.run works in {out}; wait for it, or choose another --out") from None
+        yield
 
 
 @contextmanager
@@ -114,7 +131,9 @@ def _processes(
     arguments: argparse.Namespace, engine_name: str, model: Path, out: Path, cache: Path
 ) -> Generator[tuple[Evaluator, Service]]:
     devices = plan_devices(survey_hardware().gpus, model)
-    evaluator = Evaluator(arguments.task, arguments.data_root, cache, out / "evaluator.log")
+    name = str(Path(arguments.task).resolve()) if arguments.task.endswith((".yaml", ".yml")) else arguments.task
+    root = arguments.data_root.resolve() if arguments.data_root else None
+    evaluator = Evaluator(name, root, cache, out / "evaluator.log")
     engine = engine_service(engine_name, model, out / "engine.log", devices)
     try:
         engine.start()  # it loads while the task is read
@@ -125,19 +144,26 @@ def _processes(
 
 
 def _scored(
-    evaluator: Evaluator, engine: Service, model: Path, adapters: dict[str, Path], arguments: argparse.Namespace
-) -> dict[str, EvalResult]:
-    """Results of the untouched model and of each adapter."""
+    evaluator: Evaluator,
+    engine: Service,
+    model: Path,
+    adapters: dict[str, Path],
+    arguments: argparse.Namespace,
+    run: str,
+) -> tuple[dict[str, EvalResult], int | None]:
+    """Results of the untouched model and of each adapter; and how often the test was opened, if `run` opens it."""
+    opened = evaluator.unseal(run) if run else None
     checkpoints = {BASE: Checkpoint(model=str(model))} | {
         name: Checkpoint(model=str(model), adapter=str(folder), adapter_hash=name) for name, folder in adapters.items()
     }
     titles = names_of(adapters)
-    return {
+    results = {
         name: evaluator.evaluate(
-            name, arguments.split, checkpoint, engine.socket, arguments.seed, _progress_line(titles[name])
+            name, arguments.split, checkpoint, engine.socket, arguments.seed, _progress_line(titles[name]), opener=run
         )
         for name, checkpoint in checkpoints.items()
     }
+    return results, opened
 
 
 def _compared(evaluator: Evaluator, checkpoints: list[str], arguments: argparse.Namespace) -> dict[str, Verdict]:

@@ -172,7 +172,7 @@ def train(
 
 def _rest_engine(context: RunContext) -> None:
     """Free the device that training and evaluation share; an engine that does not let go of it is ended."""
-    if not context.devices.shared:
+    if not context.devices.shared or context.engine.pid is None:
         return
     smallest = min(gpu.memory_gib for gpu in context.hardware.gpus)
     in_use = context.engine.call("rest")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from eval.probe import probe_items
+from eval.result import EvalResult
 from graph.config import RunConfig
 from memory.records import Experiment
 from roles.briefing import Remaining
@@ -78,12 +79,11 @@ class Budget:
         return max((_seconds(e) * (1 - ENDING_SAVES * _cut(e)) for e in experiments), default=0.0)
 
     def reserve(self, experiments: list[Experiment]) -> float:
-        """Seconds set aside for `test`, of the untouched and of the best model, its general probe, and `deliver`."""
-        trained = self.evaluation_seconds(experiments)
-        both = trained + max((_seconds(e) for e in experiments), default=0.0)
+        """Seconds set aside for test and general probe, of the untouched and of the best model, and for `deliver`."""
+        both = self.evaluation_seconds(experiments) + max((_seconds(e) for e in experiments), default=0.0)
         delivery = DELIVERY_SECONDS + (MERGE_SECONDS if self._config.merge else 0.0)
-        answered = self._test_items * both + len(probe_items()) * trained
-        return answered / max(self._other_items, 1) * SLOWER + delivery
+        items = self._test_items + len(probe_items())
+        return items * both / max(self._other_items, 1) * SLOWER + delivery
 
     def seconds_left(self, experiments: list[Experiment]) -> float | None:
         """Seconds that experiments may still take; None without a time limit."""
@@ -140,11 +140,18 @@ class Budget:
 
 
 def _seconds(experiment: Experiment) -> float:
-    """Seconds of a whole evaluation, though it may have stopped early; 0 where it was cached or there was none."""
+    """Seconds of a whole evaluation, though it may have stopped early or had a part of its answers in the cache.
+
+    0 where nothing was generated.
+    """
     if experiment.selection is None or not experiment.selection.generated:
         return 0.0
-    whole = (experiment.selection.split_n or experiment.selection.n) / experiment.selection.n
-    return experiment.selection.seconds * whole + (experiment.feedback.seconds if experiment.feedback else 0.0)
+    return sum(_whole(result) for result in (experiment.selection, experiment.feedback) if result)
+
+
+def _whole(result: EvalResult) -> float:
+    generated = result.generated or result.n
+    return result.seconds * (result.split_n or result.n) / generated
 
 
 def _cut(experiment: Experiment) -> float:

