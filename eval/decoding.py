@@ -146,7 +146,7 @@ def _fused(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, shared: Prefix
 ) -> Tensor:
     """`attend` by PyTorch's kernel, which holds no scores; what is shared is copied for each row."""
-    rows, heads, _, size = query.shape
+    rows, heads = query.shape[:2]
     if shared.length:
         before = (part.expand(rows, -1, -1, -1) for part in shared.layers[module.layer_idx])
         key, value = (torch.cat(parts, 2) for parts in zip(before, (key, value), strict=True))

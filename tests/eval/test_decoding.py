@@ -95,8 +95,8 @@ def test_families_of_models(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [
-        ("Mistral", {"sliding_window": 3}),
-        ("Gemma2", {"attn_logit_softcapping": 0.5, "sliding_window": 3, "query_pre_attn_scalar": 8}),
+        ("Mistral", {"sliding_window": 4096}),  # longer than the text by which a model is judged
+        ("Gemma2", {"attn_logit_softcapping": 50.0, "sliding_window": 4096, "query_pre_attn_scalar": 8}),
         ("Mamba", {"state_size": 4, "num_attention_heads": None, "num_key_value_heads": None}),
     ],
 )

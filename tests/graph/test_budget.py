@@ -73,6 +73,12 @@ def test_an_evaluation_that_stopped_early_counts_as_a_whole_one(tmp_path: Path) 
     assert budget(tmp_path).evaluation_seconds([stopped]) == pytest.approx(50.0)
 
 
+def test_an_evaluation_with_answers_from_the_cache_counts_as_a_whole_one(tmp_path: Path) -> None:
+    """After a restart 5 of 25 items were left on each split, and took 10 s."""
+    resumed = experiment(1, evaluation=20.0, generated=5)
+    assert budget(tmp_path).evaluation_seconds([resumed]) == pytest.approx(100.0)
+
+
 def test_what_earlier_sessions_used_counts(tmp_path: Path) -> None:
     """Resuming grants no new time."""
     (tmp_path / "a").mkdir()

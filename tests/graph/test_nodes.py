@@ -51,6 +51,7 @@ def experiment(number: int, *, trained: bool = True, scored: bool = True) -> Exp
         ({1: verdict(0.01, half=0.3), 2: verdict(-0.02, half=0.3)}, 0),  # all of it may be chance
         ({1: verdict(-0.3), 2: verdict(-0.2)}, 0),  # never a worse one
         ({1: verdict(0.2), 2: verdict(0.2)}, 1),  # of equals the first
+        ({1: verdict(0.3, split_n=300), 2: verdict(0.2, split_n=50)}, 2),  # the first was stopped as hopeless
         ({}, 0),
     ],
 )
