@@ -127,6 +127,7 @@ def test_the_batch_shrinks_as_rows_end(model: Any, monkeypatch: pytest.MonkeyPat
 def test_fused_attention_for_long_rows(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "FUSED_TOKENS", 2)
     assert ours(model, ROWS) == theirs(ROWS)
+    assert ours(model, ROWS, shared=SHARED) == theirs([SHARED + row for row in ROWS])
 
 
 def test_a_row_may_be_stopped(model: Any) -> None:
