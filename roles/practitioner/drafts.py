@@ -12,7 +12,7 @@ from roles.practitioner.moves import DataMove, Move
 from roles.practitioner.options import Option, rank
 from roles.practitioner.rules import OF_FAILURES, suspicions
 from roles.practitioner.rules.view import FIRST_EFFECT, View, sign_of
-from roles.practitioner.spending import MOST_AT_ONCE, draft_share, fair_share, share_of
+from roles.practitioner.spending import MOST_AT_ONCE, at_once, draft_share, fair_share, share_of
 from tasks.failure import FailureKind, StageError
 
 DRAFT = "first draft"
@@ -47,7 +47,7 @@ def _from_memory(briefing: PlannerBriefing, known: Recollection) -> Plan:
     """Start where an earlier run ended: its best experiment, and the next change on top of it."""
     metric = briefing.survey.task.metric
     remembered, sign = known.experiment, sign_of(metric)
-    view = View(briefing.survey, remembered, briefing.trials, briefing.remaining)
+    view = View(briefing.survey, remembered, briefing.trials, at_once(briefing.remaining))
     options = rank(view, briefing.recalled)
     first = options[0] if options else None
     selection = remembered.selection

@@ -10,8 +10,9 @@ DRAFT_PART = 0.8
 """Of its fair share, what a first draft takes: what comes after it is often longer, seldom shorter."""
 LEAST_TRAINING = 1.0
 """Training should take at least so many times what an experiment needs besides; else fewer experiments are better."""
-MOST_AT_ONCE = 0.6
-"""Share that an experiment out of the memory takes at most while others are left."""
+MOST_AT_ONCE = 0.7
+"""Share that an experiment out of the memory takes at most while others are left: what works is known, so most of the
+time goes into it."""
 
 
 def fair_share(remaining: Remaining) -> float:
@@ -42,6 +43,15 @@ def share_of(tokens: float, remaining: Remaining) -> float:
     if not 0 < even < most:
         return 1.0
     return min(1.0, max(0.0, part + (tokens - even) / (most - even) * (1 - part)))
+
+
+def at_once(remaining: Remaining) -> Remaining:
+    """What is left as the first experiment out of the memory sees it: its even share is the most it may take."""
+    even, most, part = remaining.training_tokens, remaining.most_tokens, _even_part(remaining)
+    if even is None or most is None or part >= MOST_AT_ONCE:
+        return remaining
+    share = (MOST_AT_ONCE - part) / (1 - part)
+    return remaining.model_copy(update={"training_tokens": int(even + share * (most - even))})
 
 
 def _even_part(remaining: Remaining) -> float:

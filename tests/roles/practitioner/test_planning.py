@@ -409,14 +409,26 @@ def test_where_less_is_better_the_lowest_remembered_score_is_taken_over() -> Non
 
 
 @pytest.mark.parametrize(
-    ("experiments", "share"), [(1, 1.0), (2, MOST_AT_ONCE), (3, 1 / 3 + (20_000 - 16_000) / 48_000)]
+    ("experiments", "even", "share"),
+    [(1, 16_000, 1.0), (2, 12_000, MOST_AT_ONCE), (2, 16_000, 20 / 32), (3, 10_000, 20 / 30)],
 )
-def test_what_is_known_to_work_may_take_more_than_its_share_but_not_all(experiments: int, share: float) -> None:
+def test_what_is_known_to_work_may_take_more_than_its_share_but_not_all(
+    experiments: int, even: int, share: float
+) -> None:
     """It took 20,000 tokens; a share of the time buys so many in proportion here."""
-    remaining = s.remaining(16_000, experiments=experiments)
+    remaining = s.remaining(even, experiments=experiments)
     decided = recalling(v.remembered(v.trained(3, evidence=(NOISE,), score=0.6)), remaining=remaining)
     assert decided.budget_share == pytest.approx(share)
     assert 0.5 < MOST_AT_ONCE < 1
+
+
+def test_what_is_known_to_work_is_trained_longer_where_most_of_the_run_is_enough() -> None:
+    """It took 20,000 tokens: an even share of this run is no more, but the most that it may take at once is."""
+    remaining = s.remaining(20_000, experiments=3)
+    decided = recalling(v.remembered(v.trained(3, score=0.6)), remaining=remaining)
+    assert decided.data_strategy == "as other/003, 1.5 times the rows"
+    own = planned(v.trained(1, score=0.6), remaining=remaining, incumbent=1)
+    assert own.training_strategy == "higher learning rate"  # in the middle of a run others need their share
 
 
 def test_a_remembered_experiment_too_long_for_this_run_is_taken_over_as_it_is() -> None:
