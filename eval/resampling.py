@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
     parts: np.ndarray
     """Contribution of each unit to the value, shape (units,)."""
     deviations: np.ndarray
-    """The linear part of each unit's contribution, shape (units,); adds up to 0 over each stratum of one group."""
+    """The linear part of each unit's contribution, shape (units,); adds up to 0 over each group of several units."""
     strata: np.ndarray
     """Number of each unit's stratum, shape (units,)."""
     weights: np.ndarray
@@ -44,7 +44,7 @@ def estimate(values: np.ndarray, groups: Sequence[str], units: Sequence[str], me
     """The metric's aggregate of item values, shape (items,), with the group and the unit of each item."""
     weights, unit_of = item_weights(groups, metric), _numbered(units)
     centre_of = _centres(unit_of, groups)
-    centres = np.bincount(centre_of, weights * values) / np.bincount(centre_of, weights)
+    centres = np.bincount(centre_of, values) / np.bincount(centre_of)
     number = int(unit_of.max()) + 1
     return Estimate(
         value=float(values @ weights),

@@ -120,7 +120,7 @@ def test_a_server_with_several_models_must_have_one_of_the_name(
     server: OpenAiServer, tiny: contract.Fixture, tmp_path: Path
 ) -> None:
     server.checkpoints["org/other"] = server.checkpoints["org/model"]
-    assert engine_of(server, tiny).info().numerics.endswith("/org/model")
+    assert engine_of(server, tiny).info().numerics.endswith("/org/model/context-64")
     other = tmp_path / "nothing-like-it"
     other.symlink_to(tiny.model)
     with pytest.raises(InputError, match=r"it serves org/model, org/other, and none of it is clearly nothing-like-it"):

@@ -74,6 +74,8 @@ def test_logits_are_those_of_the_model_that_the_engine_serves(tiny: contract.Fix
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in weights)
     ids = tokenizer(contract.PROMPTS[0], return_tensors="pt")["input_ids"]
+    for own in (served, engine._base):  # instead of the engine's, which wants to be told what is shared
+        own.set_attn_implementation(model.config._attn_implementation)
     with torch.inference_mode():
         assert torch.equal(model(ids).logits, served(ids).logits)
         assert not torch.equal(model(ids).logits, engine._base(ids).logits), "nothing is merged"

@@ -55,7 +55,8 @@ def test_an_item_scores_the_mean_of_its_samples() -> None:
     ("metric", "error"),
     [
         (MEAN, math.sqrt((3 * 0.4**2 + 2 * 0.6**2) / 4 / 5)),
-        (GROUPED, math.sqrt(4 * 0.5**2 / 3 / 4) / 2),  # group b has one item and no spread
+        # Group b has one item, so both are taken around the mean of all, 0.6; their weighted deviations average 0.03.
+        (GROUPED, math.sqrt(5 / 4 * (2 * 0.02**2 + 2 * 0.105**2 + 0.17**2))),
     ],
 )
 def test_standard_errors_by_hand(metric: Metric, error: float) -> None:

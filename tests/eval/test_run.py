@@ -61,7 +61,7 @@ def start(task: Path, tiny: contract.Fixture, *flags: str | Path) -> subprocess.
     )  # fmt: skip
 
 
-def written(task: Path, out: str = "runs/evaluations/toy") -> dict[str, Any]:
+def written(task: Path, out: str = "runs/evaluations/toy-model") -> dict[str, Any]:
     return json.loads((task.parent / out / "evaluation.json").read_text())
 
 
@@ -75,7 +75,7 @@ def test_several_adapters_are_scored_and_compared(task: Path, tiny: contract.Fix
     assert len(found["results"]) == 3
     assert {result["n"] for result in found["results"].values()} == {84}
     assert len(found["verdicts"]) == 3  # each pair
-    assert {verdict["alpha"] for verdict in found["verdicts"].values()} == {pytest.approx(0.1 / 6)}
+    assert [verdict["alpha"] for verdict in found["verdicts"].values()] == pytest.approx([0.1 / 6] * 3)
     assert "toy, selection, accuracy (transformers)" in done.stdout
     for name, result in zip(("untouched", "adapter", "other"), found["results"].values(), strict=True):
         row = next(line for line in done.stdout.splitlines() if name in line and "84" in line)
