@@ -5,7 +5,7 @@ What is shared is computed once (`eval/decoding.py`), so sequences that share mu
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 FEWEST = 4
 """Sequences that make a group worth its own beginning."""
@@ -20,8 +20,8 @@ class Group(NamedTuple):
     """Positions in the sequences that were given."""
 
 
-def by_prefix(sequences: Sequence[Sequence[Any]], least: int) -> list[Group]:
-    """Group sequences (tokens or text) by their beginning.
+def by_prefix(sequences: Sequence[list[int]], least: int) -> list[Group]:
+    """Group sequences of tokens by their beginning.
 
     All share some beginning, if only that of the chat template. Those that share at least `least` elements more with
     their neighbours in dictionary order form groups of their own; the others stay together.
@@ -45,14 +45,14 @@ def by_prefix(sequences: Sequence[Sequence[Any]], least: int) -> list[Group]:
     return [_group(sequences, members) for members in [*large, rest] if members]
 
 
-def _group(sequences: Sequence[Sequence[Any]], members: list[int]) -> Group:
+def _group(sequences: Sequence[list[int]], members: list[int]) -> Group:
     ordered = sorted(members, key=lambda i: sequences[i])
     shared = _shared(sequences[ordered[0]], sequences[ordered[-1]])
     shortest = min(len(sequences[i]) for i in members)
     return Group(max(0, min(shared, shortest - 1)), sorted(members))
 
 
-def _shared(one: Sequence[Any], other: Sequence[Any]) -> int:
+def _shared(one: list[int], other: list[int]) -> int:
     """Elements that both begin with; of the first and last in dictionary order, what all between share."""
     different = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(different, min(len(one), len(other)))
