@@ -71,8 +71,8 @@ class VllmEngine:
         if importlib.util.find_spec("vllm") is None:
             raise InputError(INSTALL)
         os.environ.update(ENVIRONMENT)
-        self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model)
         try:
+            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model)
             # By name, so that the type checker passes where vLLM is not installed.
             self._vllm: Any = importlib.import_module("vllm")
             self._cpu: bool = importlib.import_module("vllm.platforms").current_platform.is_cpu()
