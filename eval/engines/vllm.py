@@ -267,7 +267,7 @@ class VllmEngine:
 def remedy(error: Exception) -> str:
     """What helps against a failed start."""
     words = str(error).lower()
-    return next((what for sign, what in REMEDIES if sign in words), "--engine transformers serves every model")
+    return next((what for sign, what in REMEDIES if sign in words), "--engine transformers may do")
 
 
 def _unloadable(adapter: str | None, error: Exception) -> StageError:
