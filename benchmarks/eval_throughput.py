@@ -6,7 +6,8 @@
 The first compares the `transformers` engine with the plain way, `generate` over batches of 16 in the order of the file,
 on four-option items of `finance_starter` (feedback and selection), greedy with the task's 20 new tokens: zero-shot, and
 with the same five solved items before each. The plain way runs in fp32 and in bf16. Answers are equal when the scorer
-reads the same option, or none, from both; `same_text` counts equal words.
+reads the same option, or none, from both; `same_text` counts equal words. How far the two plain ways agree tells what
+rounding alone does to a model that is not sure of its answers.
 
 The second compares the vLLM engine with the `transformers` engine on 256 free-form prompts of very different answers.
 
@@ -151,6 +152,10 @@ def against_plain(arguments: argparse.Namespace) -> dict[str, Any]:
                     "same_text": equal(answers["ours"], answers[name]),
                 }
                 for name in ("plain_fp32", "plain_bf16")
+            },
+            "plain_bf16_against_plain_fp32": {
+                "same_answer": equal(read["plain_bf16"], read["plain_fp32"]),
+                "same_text": equal(answers["plain_bf16"], answers["plain_fp32"]),
             },
         }
     return found
