@@ -5,13 +5,17 @@ files but holds no rows: only the evaluator loads the benchmark (`tasks/benchmar
 the materialised corpus (`tasks/corpus.py`).
 """
 
-from typing import Any, Literal, Protocol
+import typing
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
 from tasks.record import Record
 
 Direction = Literal["up", "down"]
+Protocol = Literal["honest", "paper"]
+"""How a benchmark is split and scored: as its authors meant, with known defects repaired, or exactly as the reference
+system does it, so that published figures can be compared."""
 
 
 class Origin(Record):
@@ -88,7 +92,10 @@ class Sample(Record):
     options: tuple[str, ...] = ()
     """The texts of the options of a multiple-choice item, in the order shown."""
     group: str = "all"
+    """The category; where a benchmark has sub-tasks, the sub-task."""
     cluster: str = ""
+    context: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the scorer needs besides the reference: the source molecule, the table."""
     content: str = ""
     """Question and options without the wording of the prompt: what decontamination compares."""
 
@@ -102,9 +109,13 @@ class ItemScore(Record):
     """False when no answer could be read; such an item is wrong and stays in the denominator."""
     extracted: str | None = None
     """The answer that was read."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Sub-metrics, and the counts that an aggregate over items needs (`tp.A`, `fp.A`, `fn.A`)."""
+    lower_is_better: bool = False
+    """The score is an error (`paper` only)."""
 
 
-class Scorer(Protocol):
+class Scorer(typing.Protocol):
     """Turns a completion into a score. Pure: no files, no clock, no randomness.
 
     A module in `tasks/scoring/` is a scorer when it has `SCORER`, a `Record` class with this interface whose `name`
