@@ -21,6 +21,12 @@ def parser() -> argparse.ArgumentParser:
     )
     say = made.add_argument
     say("--task", metavar="NAME|FILE", help="a task, a family, or a task file (.yaml); see --list-tasks")
+    say(
+        "--protocol",
+        choices=["honest", "paper"],
+        default="honest",
+        help="split and score as the benchmark means it, or exactly as the reference system does (default: honest)",
+    )
     say("--profile", choices=["auto", "embedded", "gpu"], default="auto", help="named defaults (default: auto)")
     say("--model", help="base model: smollm2-135m-instruct, a folder, or a hub id (default: the profile's)")
     say(
@@ -95,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Checkpoints may restore only the types that the state declares.
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
     from graph.progress import complain
-    from graph.session import draw, list_tasks, resume_run, start_run
+    from graph.session import draw, list_tasks, resume_run, start
     from tasks.failure import InputError, StageError
 
     signal.signal(signal.SIGINT, _second_kills())
@@ -103,12 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.draw:
             return draw()
         if flags.list_tasks:
-            return list_tasks()
+            return list_tasks(flags.data_root)
         if flags.resume:
             return resume_run(flags.resume)
         if not flags.task:
             raise InputError("--task NAME|FILE is needed; --list-tasks prints the known ones")
-        return start_run(flags)
+        return start(flags)
     except InputError as error:
         complain(str(error))
         return 2

@@ -35,12 +35,12 @@ from eval.devices import plan_devices
 from eval.engine import Checkpoint, Sampling
 from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
 from eval.hardware import survey_hardware
-from eval.power import detectable_effect
 from eval.result import ItemResult
 from eval.sequential import looks
 from eval.verdict import alpha_share, compare, is_hopeless, paired
 from tasks.benchmark import LoadedBenchmark, load_benchmark
 from tasks.catalogue import find_task
+from tasks.detectable import detectable_effect
 from tasks.record import read_jsonl, write_jsonl
 from tasks.task import Metric, Task
 

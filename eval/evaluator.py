@@ -23,32 +23,36 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from eval import probe
 from eval.completion_cache import CompletionCache
 from eval.engine import Checkpoint, Completion, EngineInfo, Sampling
-from eval.evaluator_client import ENGINE_LOST, SHARED_SAMPLES, Description, Rival, TestResult
+from eval.evaluator_client import CPU_SAMPLES, ENGINE_LOST, SHARED_SAMPLES, Description, Rival, TestResult
+from eval.hardware import survey_hardware
 from eval.ledger import open_test
 from eval.probe import grade, probe_items, regression
 from eval.replication import recipe_effect
-from eval.result import EvalResult, ItemResult, Split, summarise
+from eval.result import EvalResult, ItemResult, Split, mean_metrics, summarise
 from eval.sequential import in_order, looks
 from eval.service import Method, Progress, call, serve
 from eval.verdict import Verdict, compare, is_hopeless, paired
 from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark
-from tasks.catalogue import find_task
+from tasks.catalogue import find_task, with_protocol
 from tasks.corpus import materialise
 from tasks.decontaminate import Content, Decontaminator
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, write_jsonl
-from tasks.task import Sample, Task
+from tasks.task import Protocol, Sample, Task
 
 ENGINE_SILENCE = 1800.0
 """Seconds without a finished prompt after which the engine is held for dead."""
 LEAKS = 10
 """Leaks are counted in tens."""
 TEST_ALPHA = 0.05
+TEMPERATURE = 0.7
+"""Of sampled completions, where the task does not say."""
+TOP_P = 0.95
 
 
 class Evaluator:
@@ -76,6 +80,7 @@ class Evaluator:
             selection=len(splits.selection),
             test=len(splits.test),
             shared=splits.shared,
+            samples=self._samples("selection"),
             groups=dict(sorted(groups.items())),
             benchmark_hash=benchmark_hash(self._benchmark),
             corpus=str(corpus),
@@ -282,11 +287,21 @@ class Evaluator:
         return is_hopeless(pairs, self._task.metric, split_n, rival.alpha)
 
     def _sampling(self, split: Split, seed: int) -> Sampling:
-        if self._benchmark.splits.shared and split != "test":
-            return Sampling(
-                max_new_tokens=self._task.max_new_tokens, temperature=0.7, top_p=0.95, samples=SHARED_SAMPLES, seed=seed
-            )
-        return Sampling(max_new_tokens=self._task.max_new_tokens)
+        samples = self._samples(split)
+        if samples == 1:
+            return Sampling(max_new_tokens=self._task.max_new_tokens)
+        return Sampling(
+            max_new_tokens=self._task.max_new_tokens,
+            temperature=self._task.temperature or TEMPERATURE,
+            top_p=TOP_P,
+            samples=samples,
+            seed=seed,
+        )
+
+    def _samples(self, split: Split) -> int:
+        if self._task.samples > 1:
+            return self._task.samples if survey_hardware().gpus else min(self._task.samples, CPU_SAMPLES)
+        return SHARED_SAMPLES if self._benchmark.splits.shared and split != "test" else 1
 
     def _complete(
         self, samples: list[Sample], checkpoint: Checkpoint, sampling: Sampling, engine: Path, progress: Progress
@@ -337,6 +352,7 @@ class Evaluator:
             parsed=tuple(score.parsed for score in scores),
             truncated=any(completion.finish != "stop" for completion in completions),
             cluster=sample.cluster,
+            metrics=mean_metrics(scores),
         )
 
     def _verdict(self, label: str, incumbent: str, split: Split, alpha: float, seed: int) -> Verdict:
@@ -369,13 +385,15 @@ def main() -> None:
     """Serve one task until the parent dies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", required=True)
+    parser.add_argument("--protocol", choices=get_args(Protocol), default="honest")
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--cache", required=True, type=Path)
     parser.add_argument("--socket", required=True, type=Path)
     arguments = parser.parse_args()
 
     def prepare() -> dict[str, Method]:
-        return Evaluator(find_task(arguments.task), arguments.data_root, arguments.cache).methods()
+        task = with_protocol(find_task(arguments.task), arguments.protocol)
+        return Evaluator(task, arguments.data_root, arguments.cache).methods()
 
     serve(arguments.socket, prepare)
 

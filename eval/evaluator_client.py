@@ -11,7 +11,7 @@ from eval.service import Progress, Service
 from eval.verdict import Verdict
 from tasks.child import child_environment
 from tasks.record import Record
-from tasks.task import Task
+from tasks.task import Protocol, Task
 
 ENGINE_LOST = "engine"
 """Stage of a failure after which the engine must be started again."""
@@ -19,6 +19,8 @@ ENGINE_LOST = "engine"
 
 SHARED_SAMPLES = 4
 """Completions an item where feedback and selection are the same few rows."""
+CPU_SAMPLES = 4
+"""Completions an item at most where there is no GPU."""
 
 
 class Description(Record):
@@ -30,6 +32,8 @@ class Description(Record):
     test: int
     shared: bool
     """Feedback and selection are the same rows."""
+    samples: int = 1
+    """Completions an item of feedback and selection."""
     groups: dict[str, int]
     """Items a group, over all splits."""
     benchmark_hash: str
@@ -62,7 +66,9 @@ class TestResult(Record):
 class Evaluator:
     """A running evaluator service. Every method may raise `InputError` or `StageError`."""
 
-    def __init__(self, task: str, data_root: Path | None, cache: Path, log: Path) -> None:
+    def __init__(
+        self, task: str, data_root: Path | None, cache: Path, log: Path, protocol: Protocol = "honest"
+    ) -> None:
         """
         Args:
             task: a name or a path that `tasks.catalogue.find_task` understands.
@@ -71,7 +77,7 @@ class Evaluator:
         self.service = Service(
             "evaluator",
             "eval.evaluator",
-            ["--task", task, "--cache", cache, *root],
+            ["--task", task, "--cache", cache, "--protocol", protocol, *root],
             log=log,
             environment=child_environment(hub=True),
         )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eval.resampling import degrees_of_freedom, estimate, item_weights, standard_error, student
-from eval.result import ItemResult
+from eval.result import ItemResult, item_values
 from tasks.record import Record
 from tasks.task import Metric
 
@@ -55,7 +55,7 @@ def recipe_effect(candidate: Replicates, incumbent: Replicates, metric: Metric) 
     if not ids:
         raise ValueError("no item was answered by all replicates")
     sign = 1 if metric.direction == "up" else -1
-    scores = sign * np.array([[items[name].score for name in ids] for items in answered])
+    scores = sign * np.array([item_values([items[name] for name in ids], metric) for items in answered])
     after, before = scores[: len(candidate)], scores[len(candidate) :]
     kept = [answered[0][name] for name in ids]
     groups, units = [item.group for item in kept], [item.unit for item in kept]

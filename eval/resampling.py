@@ -9,6 +9,7 @@ away from its group's mean. So the size of a unit does not count, only what it a
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -57,11 +58,11 @@ def estimate(values: np.ndarray, groups: Sequence[str], units: Sequence[str], me
 
 def item_weights(groups: Sequence[str], metric: Metric) -> np.ndarray:
     """Weight of each item in the aggregate, shape (items,); they add up to one."""
-    n = len(groups)
-    if metric.aggregate == "mean":
-        return np.full(n, 1 / n)
-    sizes = {group: groups.count(group) for group in set(groups)}
-    return np.array([1 / (sizes[group] * len(sizes)) for group in groups])
+    counted = [metric.only in (None, group) for group in groups]
+    if metric.aggregate != "group_mean":
+        return np.array(counted) / max(1, sum(counted))
+    sizes = Counter(group for group, counts in zip(groups, counted, strict=True) if counts)
+    return np.array([1 / (sizes[group] * len(sizes)) if group in sizes else 0.0 for group in groups])
 
 
 def standard_error(found: Estimate) -> float:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
+from eval.f1 import item_f1
 from eval.resampling import Estimate, estimate, standard_error
 from tasks.record import Record
-from tasks.task import Metric
+from tasks.task import ItemScore, Metric
 
 Split = Literal["feedback", "selection", "test"]
 
@@ -30,6 +32,8 @@ class ItemResult(Record):
     """A completion was cut at the token limit, or the prompt was too long to answer."""
     cluster: str = ""
     """Items that share a table, a molecule or an application share this; they are not independent."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Sub-metrics and counts of the scorer, means over the samples."""
 
     @property
     def unit(self) -> str:
@@ -87,6 +91,19 @@ def wilson(score: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def item_values(items: Sequence[ItemResult], metric: Metric) -> np.ndarray:
+    """Values of the items whose aggregate is the metric's, shape (items,): scores, or what each adds to an F1."""
+    if metric.aggregate == "f1":
+        return item_f1([item.metrics for item in items])
+    return np.array([item.score for item in items])
+
+
+def mean_metrics(scores: Sequence[ItemScore]) -> dict[str, float]:
+    """Sub-metrics of an item's samples; one that a sample does not have counts as 0 there."""
+    names = dict.fromkeys(name for score in scores for name in score.metrics)
+    return {name: sum(score.metrics.get(name, 0.0) for score in scores) / len(scores) for name in names}
+
+
 def summarise(
     items: Sequence[ItemResult], split: Split, metric: Metric, *, generated: int, seconds: float, split_n: int
 ) -> EvalResult:
@@ -111,9 +128,9 @@ def summarise(
 
 
 def _estimate(items: Sequence[ItemResult], metric: Metric) -> Estimate:
-    scores = np.array([item.score for item in items])
+    scores = item_values(items, metric)
     # The mean over items is reported with all of their spread, not with that within groups only.
-    groups = ["" if metric.aggregate == "mean" else item.group for item in items]
+    groups = [item.group if metric.aggregate == "group_mean" or metric.only else "" for item in items]
     return estimate(scores, groups, [item.unit for item in items], metric)
 
 

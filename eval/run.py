@@ -27,14 +27,14 @@ from eval.engine import Checkpoint, Progress
 from eval.engine_client import AUTO, choose_engine, engine_service, model_folder, with_engine
 from eval.evaluator_client import Evaluator
 from eval.hardware import survey_hardware
-from eval.power import detectable
 from eval.result import EvalResult, Split
 from eval.service import Service
 from eval.verdict import ALPHA, Verdict
-from tasks.catalogue import find_task
+from tasks.catalogue import find_task, with_protocol
+from tasks.detectable import detectable
 from tasks.failure import InputError, StageError
 from tasks.record import Record, write_record
-from tasks.task import Metric
+from tasks.task import Metric, Protocol
 
 CACHE = Path.home() / ".cache" / "ft-dojo"
 BASE = "untouched"
@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     say = made.add_argument
     say("--task", required=True, metavar="NAME|FILE", help="a task, or a task file (.yaml)")
+    say("--protocol", choices=get_args(Protocol), default="honest", help="how items are split, asked and scored")
     say("--split", choices=get_args(Split), default="selection", help="items to answer (default: selection)")
     say("--model", default=SMOLLM2, help=f"base model: {SMOLLM2}, a folder, or a hub id (default: {SMOLLM2})")
     say("--adapter", type=Path, nargs="+", default=[], metavar="DIR", help="PEFT adapters of that model")
@@ -86,7 +87,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[Evaluation, Metric]:
     """
     if arguments.split == "test" and not arguments.unseal:
         raise InputError("--split test is sealed; add --unseal to open it: the opening is counted for good")
-    task = find_task(arguments.task)
+    task = with_protocol(find_task(arguments.task), arguments.protocol)
     cache = arguments.cache_dir.absolute()
     adapters = {adapter_hash(folder): folder.absolute() for folder in arguments.adapter}
     engine_name = choose_engine(arguments.engine)
@@ -133,7 +134,7 @@ def _processes(
     devices = plan_devices(survey_hardware().gpus, model)
     name = str(Path(arguments.task).resolve()) if arguments.task.endswith((".yaml", ".yml")) else arguments.task
     root = arguments.data_root.resolve() if arguments.data_root else None
-    evaluator = Evaluator(name, root, cache, out / "evaluator.log")
+    evaluator = Evaluator(name, root, cache, out / "evaluator.log", arguments.protocol)
     engine = engine_service(engine_name, model, out / "engine.log", devices)
     try:
         engine.start()  # it loads while the task is read

@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from eval.power import POWER
+from tasks.detectable import POWER
 from tasks.record import digest
 from tasks.task import Sample
 

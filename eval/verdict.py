@@ -18,7 +18,6 @@ from typing import Literal
 
 import numpy as np
 
-from eval.power import Pairs, sampling_share
 from eval.replication import RecipeEffect
 from eval.resampling import (
     RESAMPLES,
@@ -33,8 +32,9 @@ from eval.resampling import (
     standard_error,
     student,
 )
-from eval.result import ItemResult
+from eval.result import ItemResult, item_values
 from eval.sequential import HOPELESS, LOOKS, chance
+from eval.variance import Pairs, sampling_share
 from tasks.record import Record
 from tasks.task import Metric
 
@@ -109,7 +109,7 @@ def compare(
         ValueError: the two do not hold the same items.
     """
     pairs = paired(candidate, incumbent)
-    differences = signed_differences(pairs, metric)
+    changes = np.array([new.score - old.score for new, old in pairs])
     found = effect(pairs, metric)
     rng = np.random.default_rng(seed)
     if kish_units(found) < FEW_UNITS:
@@ -123,7 +123,8 @@ def compare(
         p_better, p_worse = p_value(draws <= ROUNDING), p_value(draws >= -ROUNDING)
         low, high = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
     stopped = split_n is not None and len(pairs) < split_n
-    fixed, broken = int((differences > 0).sum()), int((differences < 0).sum())
+    sign = 1 if metric.direction == "up" else -1
+    fixed, broken = int((sign * changes > 0).sum()), int((sign * changes < 0).sum())
     return Verdict(
         outcome=_outcome(found.value, p_better, p_worse, alpha, stopped=stopped),
         incumbent=incumbent_number,
@@ -163,9 +164,9 @@ def paired(candidate: Sequence[ItemResult], incumbent: Sequence[ItemResult]) -> 
 
 
 def signed_differences(pairs: Pairs, metric: Metric) -> np.ndarray:
-    """Candidate minus incumbent of each item, positive when better, shape (items,)."""
+    """Candidate minus incumbent of each item, positive when better, shape (items,); see `item_values`."""
     sign = 1 if metric.direction == "up" else -1
-    return sign * np.array([new.score - old.score for new, old in pairs])
+    return sign * (item_values([new for new, _ in pairs], metric) - item_values([old for _, old in pairs], metric))
 
 
 def effect(pairs: Pairs, metric: Metric) -> Estimate:

@@ -9,6 +9,7 @@ from eval.base_model import SMOLLM2, TINY
 from eval.hardware import Hardware
 from tasks.failure import InputError
 from tasks.record import Record
+from tasks.task import Protocol
 
 ProfileName = Literal["embedded", "gpu"]
 
@@ -45,6 +46,7 @@ class RunConfig(Record):
     """The run's id: the name of its directory."""
     task: str
     """Task name, or absolute path of a task file."""
+    protocol: Protocol = "honest"
     profile: ProfileName
     profile_reason: str
     model: str

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from eval.devices import Devices
 from eval.engine import Checkpoint
-from eval.evaluator_client import SHARED_SAMPLES, Description, Evaluator
+from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware
-from eval.power import detectable_effect
 from eval.service import Service
 from eval.verdict import alpha_share
 from graph.budget import Budget
@@ -18,6 +17,7 @@ from memory.records import TrainingRun
 from memory.store import ExperimentMemory
 from roles.backbone import Minds
 from roles.data_steps.pipeline import Pipeline
+from tasks.detectable import detectable_effect
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class RunContext:
     @property
     def detectable_effect(self) -> float:
         """The difference on selection that one decision of this run finds with 80 % power."""
-        samples = SHARED_SAMPLES if self.description.shared else 1
-        return detectable_effect(self.description.selection, alpha_share(self.config.max_experiments), samples=samples)
+        d = self.description
+        return detectable_effect(d.selection, alpha_share(self.config.max_experiments), samples=d.samples)
 
     @property
     def cache(self) -> Path:

@@ -14,6 +14,8 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
+from rich.console import Console
+from rich.table import Table
 
 from eval.base_model import SMOLLM2, SMOLLM2_NOTE
 from eval.devices import plan_devices
@@ -26,6 +28,7 @@ from graph.build import build_graph
 from graph.calibration import assumed_speed, remember_speed
 from graph.config import RunConfig, choose_profile, dry_run_model, parse_duration
 from graph.context import RunContext
+from graph.family import INDEX, resume_family, share_of_budget, start_family
 from graph.progress import Terminal
 from graph.run_dir import ENVIRONMENT, RunDir
 from graph.state import State
@@ -35,12 +38,15 @@ from memory.store import ExperimentMemory, open_memory
 from roles.backbone import Minds, load_minds
 from roles.data_steps.pipeline import Pipeline
 from tasks import sandbox
-from tasks.catalogue import find_task, tasks
+from tasks.benchmark import at_a_glance
+from tasks.catalogue import family_of, find_task, tasks, with_protocol
 from tasks.corpus import read_corpus
 from tasks.failure import InputError
 from tasks.record import read_record, write_record, write_text
 
 RUNS = Path("runs")
+FINANCE, STARTER = "finance", "finance_starter"
+"""FinanceIQ has to be fetched; without data and without a GPU the task that ships with the project stands in."""
 CACHE = Path.home() / ".cache" / "ft-dojo"
 THREAD = "run"
 RECURSION_LIMIT = 10_000
@@ -53,17 +59,34 @@ def draw() -> int:
     return 0
 
 
-def list_tasks() -> int:
-    """Print a line for each task."""
+def list_tasks(data_root: Path | None) -> int:
+    """Print a line for each task: what it measures, how many items there are, where they come from."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("task", "family", "metric", "items", "benchmark", "licence"):
+        table.add_column(heading, overflow="fold")
     for task in tasks().values():
-        print(f"{task.name:24} {task.domain:12} {task.metric.name:12} {task.description.split('.')[0]}.")
+        items, place = at_a_glance(task, data_root)
+        table.add_row(task.name, task.domain, task.metric.name, items, place, task.benchmark.licence)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
     return 0
+
+
+def start(flags: argparse.Namespace) -> int:
+    """A new run, or one for each task of a family."""
+    members = family_of(flags.task)
+    if not members:
+        return start_run(flags)
+    profile, _ = choose_profile(flags.profile, survey_hardware())
+    budget = share_of_budget(flags, profile.budget_seconds)
+    return start_family(flags, members, budget, RUNS, start_run, lambda one: resume_run(one.run_dir))
 
 
 def start_run(flags: argparse.Namespace) -> int:
     """A new run; nothing is written into the run directory before all input is known to be good."""
     terminal, hardware = Terminal(), survey_hardware()
     config = make_config(flags, hardware)
+    if config.task != flags.task and config.task == STARTER:
+        terminal.say(f"task {flags.task} needs its data, by --data-root or --profile gpu; {STARTER} runs instead")
     minds = load_minds(config.backbones)
     run = RunDir(flags.run_dir or RUNS / config.run)
     if run.path.exists():
@@ -87,6 +110,8 @@ def start_run(flags: argparse.Namespace) -> int:
 def resume_run(name: Path) -> int:
     """Go on with a stopped run, where it stopped."""
     path = name if name.is_dir() else RUNS / name
+    if (path / INDEX).is_file():
+        return resume_family(path, start_run, lambda one: resume_run(one.run_dir))
     if not (path / "config.json").is_file():
         known = sorted(found.parent.name for found in RUNS.glob("*/config.json"))
         raise InputError(f"--resume {name}: no such run; runs here: {', '.join(known[-10:]) or 'none'}")
@@ -107,7 +132,8 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         InputError: a flag's value is wrong, or a package it needs is missing.
     """
     profile, reason = choose_profile(flags.profile, hardware)
-    task = find_task(flags.task)
+    named = STARTER if flags.task == FINANCE and profile.name == "embedded" and not flags.data_root else flags.task
+    task = with_protocol(find_task(named), flags.protocol)
     budget = parse_duration(flags.budget) if flags.budget else None
     if budget is None and flags.max_experiments is None and not flags.dry_run:
         budget = profile.budget_seconds
@@ -118,7 +144,8 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{task.name}"
     return RunConfig(
         run=(flags.run_dir.name if flags.run_dir else name),
-        task=str(Path(flags.task).resolve()) if flags.task.endswith((".yaml", ".yml")) else task.name,
+        task=str(Path(named).resolve()) if named.endswith((".yaml", ".yml")) else task.name,
+        protocol=flags.protocol,
         profile=profile.name,
         profile_reason=reason,
         model=str(Path(model).resolve()) if Path(model).is_dir() else model,
@@ -168,7 +195,7 @@ def opened(
     terminal.say("reading the task, preparing the model")
     model = model_folder(config.model, cache)
     root = Path(config.data_root) if config.data_root else None
-    evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log")
+    evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log", config.protocol)
     devices = plan_devices(hardware.gpus, model)
     engine = engine_service(config.engine, model, run.file("engine.log"), devices)
     try:

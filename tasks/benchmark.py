@@ -2,19 +2,23 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tasks import scoring
 from tasks.failure import InputError
 from tasks.record import digest
-from tasks.rows import Row, load_rows, locate
+from tasks.reference_split import reference_split
+from tasks.rows import Row, at_hand, load_rows
 from tasks.splits import Splits, split_samples, with_units
-from tasks.task import Origin, Sample, Scorer, Task
-from tasks.template import fields, render
+from tasks.task import Origin, Sample, Scorer, Shots, Task
+from tasks.template import SHOTS, fields, render
 
 MINIMUM = 20
 """Benchmark rows below which no verdict can mean anything."""
+FEWEST = 10
+"""Selection rows that the reference's test rows must leave."""
 
 
 class LoadedBenchmark:
@@ -38,33 +42,96 @@ def load_benchmark(task: Task, data_root: Path | None) -> LoadedBenchmark:
     """
     scorer = scoring.load(task.scorer)
     rows = load_rows(task.benchmark, task.base_dir, data_root)
-    samples = _samples(task, rows, scorer, _place(task.benchmark, task, data_root))
+    shots = _shots(task, data_root)
+    samples = _samples(task, rows, scorer, _place(task.benchmark, task, data_root), shots)
     test_ids: set[str] | None = None
+    validation_ids: set[str] | None = None
+    if task.benchmark.reference:
+        validation_ids, test_ids = reference_split(_sets(task, rows, samples), task.benchmark.reference)
     if task.benchmark.test:
         origin = Origin(path=task.benchmark.test)
         test_rows = load_rows(origin, task.base_dir, data_root)
-        explicit = _samples(task, test_rows, scorer, _place(origin, task, data_root), prefix="test:")
+        explicit = _samples(task, test_rows, scorer, _place(origin, task, data_root), shots, prefix="test:")
         test_ids = set(explicit)
         samples |= explicit
     if len(samples) < MINIMUM:
         raise InputError(f"{task.name}: the benchmark has {len(samples)} rows; at least {MINIMUM} are needed")
-    splits = split_samples(list(samples.values()), test_ids)
+    splits = _split(task, list(samples.values()), test_ids, validation_ids)
     _check_splits(task, splits)
     return LoadedBenchmark({sample.id: sample for sample in with_units(list(samples.values()))}, splits, scorer)
 
 
+def at_a_glance(task: Task, data_root: Path | None) -> tuple[str, str]:
+    """Number of a benchmark's items, or `?`, and where they are: a file at hand, or the hub."""
+    try:
+        if not at_hand(task.benchmark, task.base_dir, data_root):
+            return "?", f"hub {task.benchmark.hub}"
+        rows = load_rows(task.benchmark, task.base_dir, data_root)
+    except InputError as error:
+        return "?", f"not at hand ({error})"
+    return str(len(rows)), f"at hand: {task.benchmark.path}"
+
+
+def _split(task: Task, samples: list[Sample], test_ids: set[str] | None, validation_ids: set[str] | None) -> Splits:
+    """By the protocol; by our own rule where nearly all rows share something with a test row of the reference."""
+    if task.protocol == "paper":
+        return split_samples(samples, test_ids, validation_ids)
+    splits = split_samples(samples, test_ids)
+    return splits if task.benchmark.reference is None or len(splits.selection) >= FEWEST else split_samples(samples)
+
+
+def _sets(task: Task, rows: list[Row], samples: dict[str, Sample]) -> dict[str, list[str]]:
+    """Ids of the reference's sub-datasets, in the order of the rows."""
+    field = task.benchmark.sets
+    found: dict[str, list[str]] = {}
+    for row, sample in zip(rows, samples.values(), strict=True):
+        named = sample.group if field is None else row[field]
+        for name in named if isinstance(named, list) else [str(named)]:
+            found.setdefault(name, []).append(sample.id)
+    return found
+
+
 def _place(origin: Origin, task: Task, data_root: Path | None) -> str:
-    return str(locate(origin.path, task.base_dir, data_root)) if origin.path else str(origin.hub)
+    files = at_hand(origin, task.base_dir, data_root)
+    return str(files[0] if len(files) == 1 else origin.path if files else origin.hub)
 
 
-def _samples(task: Task, rows: list[Row], scorer: Scorer, place: str, prefix: str = "") -> dict[str, Sample]:
+def _shots(task: Task, data_root: Path | None) -> Callable[[Row], list[Row]]:
+    """The solved examples that stand before a row's question."""
+    shots = task.shots
+    if shots is None:
+        return lambda row: []
+    known: dict[object, list[Row]] = {}
+    for row in load_rows(shots, task.base_dir, data_root):
+        known.setdefault(_matched(row, shots, "an example"), []).append(row)
+
+    def of(row: Row) -> list[Row]:
+        key = _matched(row, shots, "the row")
+        if key not in known:
+            raise InputError(f"shots: no example has {shots.match} = {key!r}")
+        return known[key][: shots.count]
+
+    return of
+
+
+def _matched(row: Row, shots: Shots, what: str) -> object:
+    if shots.match is None:
+        return None
+    if shots.match not in row:
+        raise InputError(f"shots: {what} has no field '{shots.match}'; it has: {', '.join(row)}")
+    return row[shots.match]
+
+
+def _samples(
+    task: Task, rows: list[Row], scorer: Scorer, place: str, shots: Callable[[Row], list[Row]], prefix: str = ""
+) -> dict[str, Sample]:
     samples: dict[str, Sample] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{place}, row {number}"
-        sample = _sample(task, row, number, where, prefix)
+        sample = _sample(task, {**row, SHOTS: shots(row)} if task.shots else row, number, where, prefix)
         if sample.id in samples:
             raise InputError(f"{where}: id '{sample.id}' occurs twice")
-        _check_gold(scorer, sample, where)
+        _check_gold(scorer, sample, where, strict=task.protocol == "honest")
         samples[sample.id] = sample
     _check_groups(task, samples, place)
     return samples
@@ -72,7 +139,7 @@ def _samples(task: Task, rows: list[Row], scorer: Scorer, place: str, prefix: st
 
 def _sample(task: Task, row: Row, number: int, where: str, prefix: str) -> Sample:
     benchmark = task.benchmark
-    for field in (benchmark.id, benchmark.group, benchmark.cluster):
+    for field in (benchmark.id, benchmark.group, benchmark.cluster, *task.context):
         if field and field not in row:
             raise InputError(f"{where}: no field '{field}'; it has: {', '.join(row)}")
     try:
@@ -83,6 +150,7 @@ def _sample(task: Task, row: Row, number: int, where: str, prefix: str) -> Sampl
             options=render_options(task.options, row),
             group=str(row[benchmark.group]) if benchmark.group else "all",
             cluster=str(row[benchmark.cluster]) if benchmark.cluster else "",
+            context={field: row[field] for field in task.context},
             content=content_of(task, row),
         )
     except InputError as error:
@@ -114,8 +182,12 @@ def content_of(task: Task, row: Row) -> str:
     return " ".join(str(row[name]) for name in question if name in row)
 
 
-def _check_gold(scorer: Scorer, sample: Sample, where: str) -> None:
-    """A reference must be one that the scorer can compare with; scorers raise `ValueError` for one that is not."""
+def _check_gold(scorer: Scorer, sample: Sample, where: str, *, strict: bool) -> None:
+    """A reference must be one that the scorer can compare with; scorers raise `ValueError` for one that is not.
+
+    Args:
+        strict: it must also score 1, where it is an answer; under `paper` some do not.
+    """
     if not sample.answer:
         raise InputError(f"{where}: the reference answer is empty")
     try:
@@ -123,7 +195,7 @@ def _check_gold(scorer: Scorer, sample: Sample, where: str) -> None:
         scorer.score(scorer.contract().example, sample)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
-    if gold.parsed and gold.score != 1:
+    if strict and gold.parsed and gold.score != 1 and scoring.compares(scorer):
         found = f"read as {gold.extracted!r}"
         raise InputError(f"{where}: the reference {sample.answer[:80]!r} does not score 1 under the scorer ({found})")
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from tasks.failure import InputError
-from tasks.task import Task
+from tasks.task import Protocol, Task
 from tasks.task_file import load_task_file
 
 FOLDER = Path(__file__).parent
@@ -41,6 +41,27 @@ def find_task(reference: str) -> Task:
         f"unknown task '{reference}'; known tasks: {', '.join(known)}; families: {', '.join(families)}; "
         "or the path of a task file (.yaml)"
     )
+
+
+def family_of(reference: str) -> tuple[str, ...]:
+    """Names of the tasks of a family; empty when the reference means one task."""
+    known = tasks()
+    members = tuple(task.name for task in known.values() if task.domain == reference)
+    return members if reference not in known and len(members) > 1 else ()
+
+
+def with_protocol(task: Task, protocol: Protocol) -> Task:
+    """The task as a protocol splits, asks and scores it.
+
+    Raises:
+        InputError: the reference system does not have this task.
+    """
+    if protocol == task.protocol:
+        return task
+    if task.benchmark.reference is None:
+        raise InputError(f"--protocol {protocol}: the reference system does not have the task {task.name}")
+    changes = {"protocol": protocol, "scorer": {**task.scorer, "protocol": protocol}, **task.paper}
+    return Task.model_validate({**task.model_dump(), **changes, "paper": {}})
 
 
 def _task_modules() -> list[str]:

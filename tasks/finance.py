@@ -17,8 +17,9 @@ come about, `tasks/starter/planted.py` what is wrong with them.
 """
 
 from pathlib import Path
+from typing import Any
 
-from tasks.task import Benchmark, Metric, Source, Task
+from tasks.task import Benchmark, Metric, Shots, Source, Task
 
 _DATA = Path(__file__).parent / "starter" / "data"
 _LICENCE = "Apache-2.0"
@@ -89,7 +90,7 @@ finance_starter = Task(
             ),
         ),
     ),
-    benchmark=Benchmark(path="benchmark.jsonl", id="id", group="subject", cluster="fact"),
+    benchmark=Benchmark(path="benchmark.jsonl", id="id", group="subject", cluster="fact", licence=_LICENCE),
     prompt=_PROMPT,
     answer="{{ answer }}",
     options="{{ options | tojson }}",
@@ -99,4 +100,57 @@ finance_starter = Task(
     base_dir=str(_DATA),
 )
 
-TASKS = (finance_starter,)
+_QUESTION = """\
+题目：{{ row.Question }}
+A. {{ row.A }}
+B. {{ row.B }}
+C. {{ row.C }}
+D. {{ row.D }}
+答案："""
+_FIVE_SHOT = (
+    "以下是单项选择题，每题只有一个正确选项，请直接给出答案的字母。\n\n{% for shot in shots %}"
+    + _QUESTION.replace("row.", "shot.")
+    + "{{ shot.Answer }}\n\n{% endfor %}"
+    + _QUESTION.replace("row.", "")
+)
+_FINANCEIQ: dict[str, Any] = {
+    "path": "financeiq/test/*.csv",
+    "hub": "Duxiaoman-DI/FinanceIQ",
+    "config": "*",
+    "split": "test",
+}
+_BENCHMARK_ROWS = 100
+"""Of each examination at most so many of its last questions are the benchmark; the rest is for training."""
+
+finance = Task(
+    name="finance",
+    domain="finance",
+    description=(
+        "FinanceIQ, in Chinese: questions of ten professional examinations (accounting, banking, securities, funds, "
+        "insurance, taxes, futures, economics, financial planning, actuarial mathematics), four options each. The "
+        "answer is the letter of the right one."
+    ),
+    sources=(
+        Source(
+            name="financeiq_rest",
+            before_tail=_BENCHMARK_ROWS,
+            licence="CC BY-NC-SA 4.0",
+            description="the questions of the ten examinations that are not in the benchmark: four options, a letter",
+            **_FINANCEIQ,
+        ),
+    ),
+    benchmark=Benchmark(
+        tail=_BENCHMARK_ROWS, group="file", reference="in_order", licence="CC BY-NC-SA 4.0", **_FINANCEIQ
+    ),
+    shots=Shots(path="financeiq/dev/*.csv", hub="Duxiaoman-DI/FinanceIQ", config="*", split="validation", match="file"),
+    prompt=_FIVE_SHOT,
+    answer="{{ Answer }}",
+    options=("{{ A }}", "{{ B }}", "{{ C }}", "{{ D }}"),
+    content="{{ Question }}",
+    scorer={"name": "letter"},
+    metric=Metric(name="accuracy", aggregate="group_mean"),
+    leakage="The examinations repeat their questions: rows with the question and the options of a benchmark item go.",
+    max_new_tokens=16,
+)
+
+TASKS = (finance, finance_starter)

@@ -1,9 +1,11 @@
 """Reading rows from a csv, jsonl, json or parquet file, or from a hub data set."""
 
 import csv
+import importlib
 import io
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from tasks.record import digest, file_digest, read_jsonl
 from tasks.task import Origin
 
 Row = dict[str, Any]
+Shape = Callable[[Row], list[Row]]
 
 
 def locate(path: str, base_dir: str, data_root: Path | None) -> Path:
@@ -27,8 +30,33 @@ def locate(path: str, base_dir: str, data_root: Path | None) -> Path:
         if place.is_file():
             return place.resolve()
     tried = " or ".join(str(place) for place in places)
-    hint = "" if data_root else "; --data-root names another folder to look in"
-    raise InputError(f"no file {tried}{hint}")
+    raise InputError(f"no file {tried}{_hint(data_root)}")
+
+
+def _hint(data_root: Path | None) -> str:
+    return "" if data_root else "; --data-root names another folder to look in"
+
+
+def at_hand(origin: Origin, base_dir: str, data_root: Path | None) -> list[Path]:
+    """The files of an origin; none when its rows come from the hub.
+
+    Raises:
+        InputError: there are no files, and no hub data set is named.
+    """
+    if origin.path is None:
+        return []
+    if "*" in origin.path:
+        places = [Path(base_dir), *([data_root] if data_root else [])]
+        found = next(filter(None, (sorted(place.glob(origin.path)) for place in places)), [])
+        if found or origin.hub:
+            return [path.resolve() for path in found]
+        raise InputError(f"no file matches {origin.path} in {' or '.join(map(str, places))}{_hint(data_root)}")
+    try:
+        return [locate(origin.path, base_dir, data_root)]
+    except InputError:
+        if origin.hub:
+            return []
+        raise
 
 
 def load_rows(origin: Origin, base_dir: str, data_root: Path | None) -> list[Row]:
@@ -38,6 +66,9 @@ def load_rows(origin: Origin, base_dir: str, data_root: Path | None) -> list[Row
         InputError: file missing, corrupt (with the row), of unknown type, without rows, or a `where` field missing.
     """
     name, rows = _all_rows(origin, base_dir, data_root)
+    rows = _ends(rows, origin)
+    if origin.shape:
+        rows = shaped(rows, origin.shape, name)
     kept = [row for number, row in enumerate(rows, start=1) if _passes(row, origin, f"{name}, row {number}")]
     if origin.fold:
         kept = _fold(kept, origin.fold, name)
@@ -51,14 +82,34 @@ def load_rows(origin: Origin, base_dir: str, data_root: Path | None) -> list[Row
 
 def origin_digest(origin: Origin, base_dir: str, data_root: Path | None) -> str:
     """Identity of an origin's rows: its declaration and, for a file, the file's bytes."""
-    content = file_digest(locate(origin.path, base_dir, data_root)) if origin.path else origin.hub
-    return digest([origin, content])
+    files = [file_digest(path) for path in at_hand(origin, base_dir, data_root)]
+    return digest([origin, files or origin.hub])
+
+
+def shaped(rows: list[Row], shape: str, place: str) -> list[Row]:
+    """The rows as `Origin.shape` turns them.
+
+    Raises:
+        InputError: a row has not the fields or values that the function expects; it names the place and the row.
+    """
+    module, _, name = shape.partition(":")
+    function: Shape = getattr(importlib.import_module(module), name)
+    found: list[Row] = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            found += function(row)
+        except (KeyError, ValueError, TypeError) as error:
+            missing = f"no field {error}; it has: {', '.join(row)}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{place}, row {number}: {missing}") from None
+    return found
 
 
 def _all_rows(origin: Origin, base_dir: str, data_root: Path | None) -> tuple[str, list[Row]]:
-    if origin.path:
-        path = locate(origin.path, base_dir, data_root)
-        return str(path), read_file(path)
+    files = at_hand(origin, base_dir, data_root)
+    if origin.path and "*" in origin.path and files:
+        return origin.path, [{**row, "file": path.stem} for path in files for row in read_file(path)]
+    if files:
+        return str(files[0]), read_file(files[0])
     if origin.hub:
         return origin.hub, _read_hub(origin.hub, origin)
     raise InputError("an origin needs `path` (a file) or `hub` (a data set)")
@@ -126,8 +177,16 @@ def _read_parquet(path: Path) -> Iterator[Row]:
 def _read_hub(name: str, origin: Origin) -> list[Row]:
     import datasets
 
+    split = origin.split or "train"
     try:
-        rows: Any = datasets.load_dataset(name, origin.config, split=origin.split or "train")
+        if origin.config == "*":
+            configs: Any = datasets.get_dataset_config_names(name)
+            return [
+                {**_plain(dict(row)), "file": config}
+                for config in sorted(configs)
+                for row in datasets.load_dataset(name, config, split=split)
+            ]
+        rows: Any = datasets.load_dataset(name, origin.config, split=split)
     except Exception as error:  # noqa: BLE001  the hub client raises many types; all mean that the data is not at hand
         raise InputError(f"cannot load {name} from the hub: {error}; give a local file by `path`") from None
     return [_plain(dict(row)) for row in rows]
@@ -145,6 +204,20 @@ def _passes(row: Row, origin: Origin, where: str) -> bool:
         if row[field] not in (wanted if isinstance(wanted, list) else [wanted]):
             return False
     return True
+
+
+def _ends(rows: list[Row], origin: Origin) -> list[Row]:
+    """The rows of each file that `tail` and `before_tail` leave."""
+    if not origin.tail and not origin.before_tail:
+        return rows
+    files: dict[str, list[Row]] = {}
+    for row in rows:
+        files.setdefault(str(row.get("file", "")), []).append(row)
+    kept: list[Row] = []
+    for part in files.values():
+        begin = len(part) - min(math.ceil(len(part) / 2), origin.tail or origin.before_tail or 0)
+        kept += part[begin:] if origin.tail else part[:begin]
+    return kept
 
 
 def _fold(rows: list[Row], fold: str, name: str) -> list[Row]:

@@ -31,12 +31,15 @@ class Splits(Record):
     """Feedback and selection are the same rows, so the verdict is weaker; flagged wherever it matters."""
 
 
-def split_samples(samples: list[Sample], test_ids: set[str] | None = None) -> Splits:
+def split_samples(
+    samples: list[Sample], test_ids: set[str] | None = None, validation_ids: set[str] | None = None
+) -> Splits:
     """Divide samples, stratified by group.
 
     Args:
         test_ids: an explicit test split; None takes half of each group, or a smaller share that makes `TEST_ROWS` in
             all. Other rows that share a cluster or a question with a test row are left out.
+        validation_ids: an explicit rest, which is divided as it is: rows that share something with a test row stay.
     """
     units = _units(samples)
     unit_of = {sample.id: unit for unit, members in units.items() for sample in members}
@@ -44,6 +47,9 @@ def split_samples(samples: list[Sample], test_ids: set[str] | None = None) -> Sp
     test = test_ids if test_ids is not None else _take(units, share, "test")
     test_units = {unit_of[id_] for id_ in test}
     rest = {unit: members for unit, members in units.items() if unit not in test_units}
+    if validation_ids is not None:
+        kept = validation_ids - test
+        rest = {unit: left for unit, members in units.items() if (left := [s for s in members if s.id in kept])}
     size = sum(len(members) for members in rest.values())
     everything = tuple(sorted(sample.id for members in rest.values() for sample in members))
     if size < FEW:
@@ -87,9 +93,14 @@ def _units(samples: list[Sample]) -> dict[str, list[Sample]]:
     return units
 
 
+def content_key(sample: Sample) -> str:
+    """Question and options, whatever their order: equal for the same question."""
+    return " ".join([normalise(sample.content), *sorted(normalise(option) for option in sample.options)])
+
+
 def _links(sample: Sample) -> list[str]:
-    text = " ".join([normalise(sample.content), *sorted(normalise(option) for option in sample.options)])
-    return [f"cluster|{sample.cluster}", f"row|{text}"] if sample.cluster else [f"row|{text}"]
+    row = f"row|{content_key(sample)}"
+    return [f"cluster|{sample.cluster}", row] if sample.cluster else [row]
 
 
 def _take(units: dict[str, list[Sample]], share: float, salt: str) -> set[str]:

@@ -22,11 +22,12 @@ class Origin(Record):
     """Where rows come from: a file (csv, jsonl, json, parquet) or a hub data set."""
 
     path: str | None = None
-    """File, relative to the task file or to `--data-root`, or absolute."""
+    """File, relative to the task file or to `--data-root`, or absolute. With a `*` all files that match, in the order
+    of their names; each row then says in `file` where it stood."""
     hub: str | None = None
-    """`owner/name` of a Hugging Face data set; used when no `path` is given."""
+    """`owner/name` of a Hugging Face data set; used when there is no file at `path`."""
     config: str | None = None
-    """Configuration of the hub data set."""
+    """Configuration of the hub data set; `*` for all, and each row then says in `file` of which it is."""
     split: str | None = None
     """Split of the hub data set, for example `train`."""
     where: dict[str, JsonValue] = Field(default_factory=dict)
@@ -35,6 +36,12 @@ class Origin(Record):
     """`"1,2/4"`: of four parts by row hash keep parts 1 and 2; lets one file serve as corpus and as benchmark."""
     limit: int | None = Field(default=None, gt=0)
     """Keep at most this many rows, chosen by row hash."""
+    tail: int | None = Field(default=None, gt=0)
+    """Of each file keep the last half of the rows, rounded up, and at most so many."""
+    before_tail: int | None = Field(default=None, gt=0)
+    """Keep the rows that `tail` would not."""
+    shape: str | None = Field(default=None, pattern=r"^tasks(\.\w+)+:\w+$")
+    """`tasks.module:function` of this project that turns the rows as they are read into those that templates see."""
 
 
 class Source(Origin):
@@ -50,6 +57,8 @@ class Source(Origin):
 class Benchmark(Origin):
     """The rows that measure."""
 
+    licence: str = "unknown"
+
     id: str | None = None
     """Field that identifies a row; without it the row number serves."""
     group: str | None = None
@@ -58,6 +67,18 @@ class Benchmark(Origin):
     """Field shared by rows that must stay on one side of a split (a table, a molecule, an application)."""
     test: str | None = None
     """A file with explicit test rows; without it half of each group, at most about 500 rows, is the test split."""
+    reference: Literal["shuffled", "in_order"] | None = None
+    """How the reference system orders each of its sub-datasets before it divides them (`tasks/reference_split.py`)."""
+    sets: str | None = None
+    """Field with the reference system's sub-datasets of a row, one name or a list; without it they are the groups."""
+
+
+class Shots(Origin):
+    """Solved examples that stand before every question of the benchmark; the prompt reads them as `shots`."""
+
+    count: int = Field(default=5, gt=0)
+    match: str | None = None
+    """Field whose value the examples share with the row; without it every row gets the same ones."""
 
 
 class Metric(Record):
@@ -65,8 +86,11 @@ class Metric(Record):
 
     name: str = "accuracy"
     direction: Direction = "up"
-    aggregate: Literal["mean", "group_mean"] = "mean"
-    """`mean` over items, or `group_mean`: the unweighted mean over the means of the groups."""
+    aggregate: Literal["mean", "group_mean", "f1"] = "mean"
+    """`mean` over items; `group_mean`: the unweighted mean over the means of the groups; `f1`: the unweighted mean over
+    classes of 2 tp / (2 tp + fp + fn), from the counts that the scorer gives as `tp.CLASS`, `fp.CLASS`, `fn.CLASS`."""
+    only: str | None = None
+    """The group that alone counts; the others are reported."""
 
     def difference(self, value: float) -> str:
         """A difference of two values in words: `+14.0 points` of a share where more is better, else `+0.140`."""
@@ -155,6 +179,18 @@ class Task(Record):
     scorer: dict[str, Any]
     """`{"name": ..., parameters}` of a scorer in `tasks/scoring/`."""
     metric: Metric = Metric()
+    context: tuple[str, ...] = ()
+    """Fields of a row that the scorer needs besides the reference."""
+    shots: Shots | None = None
+    leakage: str = ""
+    """What must be kept out of the training data besides the benchmark's own rows, and why."""
+    protocol: Protocol = "honest"
+    paper: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields that differ under `--protocol paper`."""
     max_new_tokens: int = Field(default=64, gt=0, le=32768)
+    samples: int = Field(default=1, gt=0)
+    """Completions an item (avg@k); at most 4 of them where there is no GPU."""
+    temperature: float = Field(default=0.0, ge=0)
+    """Of sampled completions."""
     base_dir: str = ""
     """Folder that relative paths start from, before `--data-root` is tried."""

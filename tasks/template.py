@@ -11,6 +11,8 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from tasks.failure import InputError
 
+SHOTS = "shots"
+"""Solved examples of a few-shot prompt; not a field of a row."""
 _WRONG = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """What a template may raise over a row: the sandbox keeps it from harm, not from `1 / 0`."""
 _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -39,6 +41,6 @@ def render(template: str, row: dict[str, Any]) -> str:
 def fields(template: str) -> list[str]:
     """Names of the row fields a template reads, sorted."""
     try:
-        return sorted(meta.find_undeclared_variables(_ENVIRONMENT.parse(template)))
+        return sorted(meta.find_undeclared_variables(_ENVIRONMENT.parse(template)) - {SHOTS})
     except TemplateError as error:
         raise InputError(f"not a valid template: {template!r} ({error})") from None

@@ -9,7 +9,7 @@ from roles.data_steps.row import Applied, DataRow, DataStep, StepContext
 from tasks.benchmark import content_of, render_options
 from tasks.failure import InputError
 from tasks.task import Task
-from tasks.template import fields, render
+from tasks.template import SHOTS, fields, render
 
 TASK = "task"
 
@@ -60,7 +60,7 @@ class Format(DataStep):
                     "task_format": False}  # fmt: skip
         return {
             **row,
-            "prompt": render(task.prompt, row),
+            "prompt": render(task.prompt, {SHOTS: [], **row}),
             "answer": answer,
             "options": list(render_options(task.options, row)),
             "content": content_of(task, row),

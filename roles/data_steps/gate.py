@@ -15,7 +15,7 @@ from roles.data_steps.row import DataRow
 from tasks import scoring
 from tasks.failure import FailureKind, StageError
 from tasks.record import Record, explain
-from tasks.task import Sample, Scorer, Task
+from tasks.task import Scorer, Task
 from tasks.text import normalise
 
 TRIAL = 100
@@ -97,10 +97,8 @@ def _check(row: DataRow, scorer: Scorer, tokenizer: Any, max_length: int) -> Gat
     tokens = len(training_ids(tokenizer, fields.prompt, fields.answer).input_ids)
     if tokens > max_length:
         return f"longer than {max_length} tokens"
-    if fields.task_format:
-        sample = Sample(id="", prompt=fields.prompt, answer=fields.answer, options=tuple(fields.options))
-        if not scorer.score(fields.answer, sample).parsed:
-            return "answer does not parse"
+    if fields.task_format and not scoring.parses(scorer, fields.answer, fields.options):
+        return "answer does not parse"
     return GatedRow(
         prompt=fields.prompt,
         answer=fields.answer,

@@ -6,18 +6,32 @@ file; the contract suite then asks for a canonical sample.
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from tasks.failure import InputError
 from tasks.record import explain
-from tasks.task import Scorer
+from tasks.task import Sample, Scorer
 
 
 def names() -> list[str]:
     """The names of all scorers, sorted; nothing is imported."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def compares(scorer: Scorer) -> bool:
+    """Whether answers are compared with a reference; otherwise they are judged by the item's context."""
+    return getattr(scorer, "compares", True)
+
+
+def parses(scorer: Scorer, text: str, options: Sequence[str] = ()) -> bool:
+    """Whether an answer can be read: what a training answer must do, whose reference and sub-task are not known."""
+    own = getattr(scorer, "parses", None)
+    if own:
+        return bool(own(text))
+    return scorer.score(text, Sample(id="", prompt="", answer=text, options=tuple(options))).parsed
 
 
 def load(spec: str | dict[str, Any]) -> Scorer:

@@ -8,8 +8,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from eval.power import POWER
 from eval.sequential import FEWEST, HOPELESS, LOOKS, chance, in_order, looks
+from tasks.detectable import POWER
 from tasks.task import Sample
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from eval import resampling
-from eval.power import detectable_effect
 from eval.result import ItemResult
 from eval.sequential import LOOKS
 from eval.verdict import ALPHA, FEW_UNITS, Verdict, alpha_share, compare, mcnemar
+from tasks.detectable import detectable_effect
 from tasks.task import Metric
 
 MEAN, GROUPED = Metric(), Metric(aggregate="group_mean")

@@ -1,6 +1,5 @@
 """Each promise of the sandbox has an attack; the sandbox is the real one."""
 
-import json
 import os
 import signal
 import socket
@@ -10,12 +9,12 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sandbox_attack import CHECKOUT, MIB, TRIED, Attack, alive, refused
 
 from tasks.failure import FailureKind, StageError
 from tasks.sandbox import (
@@ -27,24 +26,7 @@ from tasks.sandbox import (
     run_script,
     same,
 )
-from tasks.supervise import OUTPUT_LIMIT, OUTPUT_TAIL, Finished, Limits
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-MIB = 1 << 20
-TRIED = """
-    import json, os, sys
-    tried = {}
-    def attempt(name, action):
-        try:
-            tried[name] = action()
-        except BaseException as error:
-            tried[name] = None
-    import atexit
-    atexit.register(lambda: print(json.dumps(tried)))
-"""
-"""Opens an attack: `attempt(name, action)` notes what the action gave, or None if it was refused."""
-
-Attack = Callable[..., Finished]
+from tasks.supervise import OUTPUT_LIMIT, OUTPUT_TAIL, Limits
 
 
 @pytest.fixture(autouse=True)
@@ -53,18 +35,9 @@ def _sandbox_works() -> None:
 
 
 @pytest.fixture
-def attack(tmp_path: Path) -> Attack:
-    """Runs a script on a corpus of one file, in `tmp_path/out`."""
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    (corpus / "rows.jsonl").write_text('{"question": "1+1", "answer": "2"}\n')
-
-    def start(code: str, unsafe: bool = False, **limits: Any) -> Finished:
-        script = tmp_path / "agent.py"
-        script.write_text(textwrap.dedent(code))
-        return run_script(script, corpus, tmp_path / "out", Limits(**{"wall_seconds": 20, **limits}), unsafe=unsafe)
-
-    return start
+def attack(tmp_path: Path) -> Iterator[Attack]:
+    with Attack(tmp_path) as prepared:
+        yield prepared
 
 
 @pytest.fixture
@@ -74,31 +47,6 @@ def marker() -> Iterator[str]:
     yield word
     for pid in alive(word):
         os.kill(pid, signal.SIGKILL)
-
-
-def alive(word: str) -> list[int]:
-    """The processes of the host with this word in their command line."""
-    found: list[int] = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if word.encode() in (place / "cmdline").read_bytes():
-                found.append(int(place.name))
-        except OSError:
-            continue
-    return found
-
-
-def tried(finished: Finished) -> dict[str, Any]:
-    assert finished.isolated
-    assert finished.stdout, finished
-    return json.loads(finished.stdout)
-
-
-def refused(finished: Finished) -> None:
-    """Something was attempted, and nothing came of it."""
-    outcome = tried(finished)
-    assert outcome
-    assert {name: value for name, value in outcome.items() if value is not None} == {}
 
 
 # An honest script
@@ -287,9 +235,6 @@ def test_attack_write_outside(attack: Attack, tmp_path: Path) -> None:
     out.mkdir()
     (out / "planted").symlink_to(victim)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if not path.is_relative_to(out)}
-    attack("")  # the links of an earlier run are gone
-    assert not os.path.lexists(out / "planted")
-    (out / "planted").symlink_to(victim)
     before[tmp_path / "agent.py"] = 0
     # A checkout in /tmp is a folder of the sandbox's own scratch there, which may be written; the host's may not.
     checkout = [] if CHECKOUT.is_relative_to("/tmp") else [str(CHECKOUT)]
@@ -302,7 +247,8 @@ def test_attack_write_outside(attack: Attack, tmp_path: Path) -> None:
     for folder in [*folders, {sys.base_prefix!r}, {str(tmp_path)!r}, *{checkout!r}]:
         attempt(folder, lambda: open(folder + "/intruder", "w").write("x"))
         attempt("remount " + folder, lambda: {{"done": "done", -1: None}}[remount(folder)])
-    for file in ["/script.py", "/corpus/rows.jsonl", "planted", {str(victim)!r}]:
+    attempt("link of an earlier run", lambda: os.readlink("planted"))
+    for file in ["/script.py", "/corpus/rows.jsonl", {str(victim)!r}]:
         attempt(file, lambda: open(file, "r+").write("harmed"))
         attempt("append " + file, lambda: open(file, "a").write("harmed"))
     attempt("chmod", lambda: os.chmod("/corpus/rows.jsonl", 0o777) or "done")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.power import Pairs, detectable, detectable_effect, sampling_share
 from eval.result import ItemResult
+from eval.variance import Pairs, sampling_share
 from eval.verdict import effect
+from tasks.detectable import detectable, detectable_effect
 from tasks.task import Metric
 
 
