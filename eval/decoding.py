@@ -288,7 +288,7 @@ def _chances(seeds: Sequence[int], drawn: int, sampling: Sampling) -> np.ndarray
 def _choose(logits: Tensor, sampling: Sampling, chances: np.ndarray) -> Tensor:
     """The next token of each row: the likeliest, or one drawn from the nucleus (Holtzman et al. 2020)."""
     if sampling.temperature == 0:
-        return logits.argmax(-1)
+        return logits.float().argmax(-1)  # bf16 has no fast kernel for it on a CPU
     likely = torch.softmax(logits.double() / sampling.temperature, -1)  # sums on CUDA vary in their last bits
     likely, tokens = likely.sort(dim=-1, descending=True, stable=True)
     upto = likely.cumsum(-1)

@@ -30,6 +30,7 @@ from eval.engine import (
     stream_seed,
 )
 from eval.merge import load_base, merge
+from eval.precision import widen
 from eval.prefixes import by_prefix
 from eval.render import end_tokens, prompt_ids
 from tasks.failure import FailureKind, InputError, StageError
@@ -71,6 +72,7 @@ class TransformersEngine:
             free, _ = torch.cuda.mem_get_info()
             self._tokens = min(self._tokens, int(CACHE_PART * free / cache_bytes(config)))
         self._shares = fits(self._base, prompt_ids(self._tokenizer, CANARY))
+        self._widened = self._shares and widen(self._base, prompt_ids(self._tokenizer, CANARY))
         if self._shares:
             self._base.set_attn_implementation(ATTENTION)
         self._merged: Any = None
@@ -81,7 +83,8 @@ class TransformersEngine:
 
     def info(self) -> EngineInfo:
         """Name, model, numerics and context length."""
-        numerics = f"transformers-{transformers.__version__}/torch-{torch.__version__}/bfloat16/{self._device}"
+        precision = "bfloat16-wide" if self._widened else "bfloat16"
+        numerics = f"transformers-{transformers.__version__}/torch-{torch.__version__}/{precision}/{self._device}"
         return EngineInfo(
             name="transformers",
             model=self._name,
