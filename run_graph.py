@@ -47,7 +47,18 @@ def parser() -> argparse.ArgumentParser:
     say("--max-train-rows", type=_positive, metavar="N", help="rows a training may use (default: the profile's)")
     say("--seed", type=int, default=0, help="of training, sampling and resampling (default: 0)")
     say("--replicates", type=_positive, default=1, metavar="N", help="trainings an experiment, each with its own seed")
-    say("--engine", default="auto", metavar="NAME", help="evaluation engine: auto, transformers, vllm (default: auto)")
+    say(
+        "--max-regression",
+        type=_share,
+        metavar="X",
+        help="refuse experiments that lose more than X (0 to 1) on a general probe (default: measure only)",
+    )
+    say(
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help="evaluation engine: auto, transformers, vllm, endpoint=URL (default: auto)",
+    )
     say("--merge", action="store_true", help="deliver the base model with the adapter merged in, beside the adapter")
     say("--run-dir", type=Path, help="directory of the run (default: runs/<time>-<task>)")
     say(
@@ -67,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
         raise ValueError(text)
     return value
 

@@ -25,7 +25,7 @@ class CompletionCache:
     @staticmethod
     def key(info: EngineInfo, checkpoint: Checkpoint, sampling: Sampling, prompt: str) -> str:
         """The cache key of one prompt."""
-        return digest([info.numerics, checkpoint.model, checkpoint.adapter_hash, sampling, prompt])
+        return digest([info.numerics, info.weights or checkpoint.model, checkpoint.adapter_hash, sampling, prompt])
 
     def holds(self, keys: Sequence[str]) -> bool:
         """Whether all keys are cached."""
@@ -35,7 +35,7 @@ class CompletionCache:
         """Store the completions (JSON data, a list a prompt) of a chunk in one transaction."""
         rows = [(key, json.dumps(found)) for key, found in zip(keys, completions, strict=True)]
         with self._lock, self._database:
-            self._database.executemany("INSERT OR REPLACE INTO completions VALUES (?, ?)", rows)
+            self._database.executemany("INSERT OR IGNORE INTO completions VALUES (?, ?)", rows)
 
     def load(self, key: str) -> list[Completion]:
         """The completions of one prompt.

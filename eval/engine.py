@@ -5,12 +5,16 @@ An engine holds one base model for its whole life and swaps adapters. It runs in
 `eval/engines/` is an engine when it has `ENGINE`, a class with this interface.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.record import Record
+
+CANARY = "Name one thing that every adapter changes."
+"""An adapter that leaves the model's reading of this prompt as it was is refused."""
 
 
 class Checkpoint(Record):
@@ -22,6 +26,12 @@ class Checkpoint(Record):
     """Folder of a PEFT adapter; None is the untouched base model."""
     adapter_hash: str = ""
     """Hash over the adapter's sorted tensors (`eval/adapter.py`); empty for the base."""
+
+    @model_validator(mode="after")
+    def _adapter_has_a_hash(self) -> Self:
+        if bool(self.adapter) != bool(self.adapter_hash):
+            raise ValueError("an adapter and its hash belong together: answers are kept by the hash")
+        return self
 
 
 class Sampling(Record):
@@ -36,6 +46,8 @@ class Sampling(Record):
     stop: tuple[str, ...] = ()
     """A completion ends before the first of these strings."""
     seed: int = 0
+    json_schema: dict[str, Any] | None = None
+    """Completions are JSON of this schema; an engine that cannot hold a model to it refuses."""
 
 
 class Completion(Record):
@@ -48,11 +60,30 @@ class Completion(Record):
     """`length`: cut at `max_new_tokens`; `prompt_too_long`: not generated, because prompt and answer do not fit."""
 
 
+def cache_bytes(config: Any) -> int:
+    """Bytes that a token's keys and values take in 16 bits, by a transformers configuration of the text model."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * 2 * config.num_hidden_layers * heads * size
+
+
+def prompt_too_long(sampling: Sampling) -> list[Completion]:
+    """What stands for a prompt that does not fit with its answer."""
+    return [Completion(text="", tokens=0, finish="prompt_too_long")] * sampling.samples
+
+
+def stream_seed(seed: int, ids: object) -> int:
+    """Seed of 31 bits of the random stream of one request, or of one batch: what else is asked does not matter."""
+    return int.from_bytes(hashlib.sha256(f"{seed}|{ids}".encode()).digest()[:4]) >> 1
+
+
 class EngineInfo(Record):
     """What an engine says of itself."""
 
     name: str
     model: str
+    weights: str = ""
+    """Names, sizes and times of the model's weight files, hashed; empty where they lie elsewhere."""
     numerics: str
     """What besides weights and prompt decides the numbers, such as `transformers-5.19.0/bfloat16/cpu`."""
     context: int
@@ -81,7 +112,16 @@ class EvalEngine(Protocol):
         arguments: the same call gives the same completions.
 
         Raises:
+            InputError: the engine cannot do what is asked; the message names one that can.
             StageError: ENVIRONMENT when the adapter cannot be loaded, FORMAT when it does not change the model.
+        """
+        ...
+
+    def rest(self) -> float:
+        """Give the accelerator back until the next `generate`, which takes what it needs by itself.
+
+        Returns:
+            GiB of the accelerator's memory that are in use afterwards, by whatever process; 0 without one.
         """
         ...
 

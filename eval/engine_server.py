@@ -1,7 +1,7 @@
 """The engine's process: `python -P -m eval.engine_server --engine NAME --model PATH --socket PATH`.
 
-Loads one engine of `eval/engines/` and answers `info`, `generate` and `count_tokens` on a Unix socket. One generation
-runs at a time; further callers wait their turn.
+Loads one engine of `eval/engines/` and answers `info`, `generate`, `count_tokens` and `rest` on a Unix socket. One
+generation runs at a time; further callers wait their turn.
 """
 
 import argparse
@@ -14,25 +14,29 @@ from eval.engine import Checkpoint, EvalEngine, Progress, Sampling
 from eval.engines import names
 from eval.service import serve
 from tasks.failure import InputError
+from tasks.record import digest
 
 
-def load_engine(name: str, model: str) -> EvalEngine:
-    """Load an engine by the name of its module in `eval/engines/`.
+def load_engine(spec: str, model: str) -> EvalEngine:
+    """Load an engine by the name of its module in `eval/engines/`, or `NAME=ARGUMENT`.
 
     Raises:
-        InputError: no such engine; the message lists the known ones.
+        InputError: no such engine; the message lists the known ones. Or it cannot be had; the message says why.
     """
+    name, _, argument = spec.partition("=")
     if name not in names():
         raise InputError(f"unknown engine '{name}'; known: {', '.join(names())}")
-    return importlib.import_module(f"eval.engines.{name}").ENGINE(model)
+    return importlib.import_module(f"eval.engines.{name}").ENGINE(model, *([argument] if argument else []))
 
 
 def methods(engine: EvalEngine) -> dict[str, Any]:
     """The service methods over an engine."""
     turn = threading.Lock()
+    files = [path for kind in ("*.safetensors", "*.bin") for path in Path(engine.info().model).glob(kind)]
+    weights = digest(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
     def info(progress: Progress) -> dict[str, Any]:
-        return engine.info().model_dump()
+        return {**engine.info().model_dump(), "weights": weights}
 
     def generate(
         progress: Progress, prompts: list[str], sampling: dict[str, Any], checkpoint: dict[str, Any]
@@ -49,7 +53,11 @@ def methods(engine: EvalEngine) -> dict[str, Any]:
         tokenizer: Any = AutoTokenizer.from_pretrained(engine.info().model)
         return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
-    return {"info": info, "generate": generate, "count_tokens": count_tokens}
+    def rest(progress: Progress) -> float:
+        with turn:
+            return engine.rest()
+
+    return {"info": info, "generate": generate, "count_tokens": count_tokens, "rest": rest}
 
 
 def main() -> None:
@@ -59,7 +67,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--socket", required=True, type=Path)
     arguments = parser.parse_args()
-    serve(arguments.socket, methods(load_engine(arguments.engine, arguments.model)))
+    serve(arguments.socket, lambda: methods(load_engine(arguments.engine, arguments.model)))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,24 @@
 """The graph's side of the evaluator: typed calls over the service, and nothing of the benchmark's content."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.engine import Checkpoint
+from eval.probe import Regression
 from eval.result import EvalResult, Split
 from eval.service import Progress, Service
 from eval.verdict import Verdict
 from tasks.child import child_environment
 from tasks.record import Record
 from tasks.task import Task
+
+ENGINE_LOST = "engine"
+"""Stage of a failure after which the engine must be started again."""
+
+
+SHARED_SAMPLES = 4
+"""Completions an item where feedback and selection are the same few rows."""
 
 
 class Description(Record):
@@ -28,6 +37,15 @@ class Description(Record):
     """Folder of the materialised training-only corpus."""
     options: int | None = None
     """Options that every item offers to choose from; None for free answers, or when their number varies."""
+
+
+class Rival(Record):
+    """What a candidate must beat on selection."""
+
+    label: str
+    """Of an evaluation of all selection items."""
+    alpha: float
+    """One-sided error rate of the decision."""
 
 
 class TestResult(Record):
@@ -68,9 +86,22 @@ class Evaluator:
         self._run_dir = run_dir
 
     def evaluate(
-        self, label: str, split: Split, checkpoint: Checkpoint, engine: Path, seed: int, progress: Progress
+        self,
+        label: str,
+        split: Split,
+        checkpoint: Checkpoint,
+        engine: Path,
+        seed: int,
+        progress: Progress,
+        rival: Rival | None = None,
+        opener: str = "",
     ) -> EvalResult:
-        """Score a checkpoint on feedback or selection."""
+        """Score a checkpoint on a split.
+
+        Args:
+            rival: where it is clear that the checkpoint will not be found better, its selection evaluation stops.
+            opener: the name that `unseal` was given, for the test split.
+        """
         found = self._call(
             "evaluate",
             progress,
@@ -79,12 +110,47 @@ class Evaluator:
             checkpoint=checkpoint.model_dump(),
             engine=str(engine),
             seed=seed,
+            rival=rival.model_dump() if rival else None,
+            opener=opener,
         )
         return EvalResult.model_validate(found)
 
-    def compare(self, label: str, incumbent: str, alpha: float, seed: int) -> Verdict:
-        """The verdict between two evaluated labels on selection."""
-        return Verdict.model_validate(self._call("compare", label=label, incumbent=incumbent, alpha=alpha, seed=seed))
+    def compare(
+        self,
+        label: str,
+        incumbent: str,
+        alpha: float,
+        seed: int,
+        split: Split = "selection",
+        replicates: Sequence[str] = (),
+        incumbent_replicates: Sequence[str] = (),
+    ) -> Verdict:
+        """The verdict between two evaluated labels, and between their recipes where replicates are named."""
+        found = self._call(
+            "compare",
+            label=label,
+            incumbent=incumbent,
+            alpha=alpha,
+            seed=seed,
+            split=split,
+            replicates=list(replicates),
+            incumbent_replicates=list(incumbent_replicates),
+        )
+        return Verdict.model_validate(found)
+
+    def probe(
+        self, label: str, baseline: Checkpoint, checkpoint: Checkpoint, engine: Path, progress: Progress
+    ) -> Regression:
+        """What a checkpoint has lost against the untouched model, on items that have nothing to do with the task."""
+        found = self._call(
+            "probe",
+            progress,
+            label=label,
+            baseline=baseline.model_dump(),
+            checkpoint=checkpoint.model_dump(),
+            engine=str(engine),
+        )
+        return Regression.model_validate(found)
 
     def decontaminate(self, rows: Path, kept: Path) -> int:
         """Copy the rows that leak no benchmark item; returns how many of the others there are at most, in tens."""
@@ -104,6 +170,10 @@ class Evaluator:
             seed=seed,
         )
         return TestResult.model_validate(found)
+
+    def unseal(self, run: str) -> int:
+        """Open the test split for `evaluate`; returns how often it has been opened, this time included."""
+        return int(self._call("unseal", run=run))
 
     def close(self) -> None:
         """End the process."""

@@ -29,6 +29,8 @@ class Gpu(Record):
 
     name: str
     memory_gib: float
+    index: str = "0"
+    """As `nvidia-smi` numbers it and `CUDA_VISIBLE_DEVICES` takes it."""
 
 
 class Hardware(Record):
@@ -68,13 +70,24 @@ def _gpus() -> tuple[Gpu, ...]:
     command = shutil.which("nvidia-smi")
     if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return ()
-    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    query = [command, "--query-gpu=index,uuid,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
     except (subprocess.SubprocessError, OSError):
         return ()
-    rows = [line.rsplit(",", 1) for line in found.splitlines() if "," in line]
-    return tuple(Gpu(name=name.strip(), memory_gib=round(float(memory) / 1024, 1)) for name, memory in rows)
+    rows = [[field.strip() for field in line.split(",", 3)] for line in found.splitlines() if line.count(",") >= 3]
+    listed = {index: (uuid, Gpu(index=index, name=name, memory_gib=round(float(memory) / 1024, 1)))
+              for index, uuid, memory, name in rows}  # fmt: skip
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not listed:
+        return tuple(gpu for _, gpu in listed.values())
+    return tuple(_named(entry.strip(), listed) for entry in visible.split(",") if entry.strip())
+
+
+def _named(entry: str, listed: dict[str, tuple[str, Gpu]]) -> Gpu:
+    """The device of an entry of `CUDA_VISIBLE_DEVICES`; of a part of one (MIG) the first device's name and memory."""
+    known = (gpu for index, (uuid, gpu) in listed.items() if entry == index or uuid.startswith(entry))
+    return next(known, next(gpu for _, gpu in listed.values())).model_copy(update={"index": entry})
 
 
 def compute_environment() -> dict[str, str]:

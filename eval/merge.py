@@ -9,6 +9,7 @@ name the tokens that end a turn and nothing else: how the base's author would dr
 import argparse
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,23 @@ def merge(base: Any, adapter: str | Path) -> Any:
     from peft import PeftModel
 
     adapted: Any = PeftModel.from_pretrained(base, adapter)
-    return adapted.merge_and_unload()
+    _merge_linear(adapted)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All adapters are already merged")
+        return adapted.merge_and_unload()
+
+
+def _merge_linear(adapted: Any) -> None:
+    """Merge the linear layers in fp32: the same sums, at twice the speed, as PyTorch adds fp32 to bf16 slowly."""
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for layer in adapted.modules():
+        if isinstance(layer, BaseTunerLayer) and isinstance(layer.get_base_layer(), torch.nn.Linear):
+            weight: Any = layer.get_base_layer().weight
+            dtype, weight.data = weight.dtype, weight.data.float()
+            layer.merge()
+            weight.data = weight.data.to(dtype)
 
 
 def write_merged(base: Path, adapter: Path, out: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from eval.resampling import Estimate, estimate, standard_error
 from tasks.record import Record
 from tasks.task import Metric
 
@@ -27,6 +28,13 @@ class ItemResult(Record):
     parsed: tuple[bool, ...]
     truncated: bool
     """A completion was cut at the token limit, or the prompt was too long to answer."""
+    cluster: str = ""
+    """Items that share a table, a molecule or an application share this; they are not independent."""
+
+    @property
+    def unit(self) -> str:
+        """What is independent of the other units: its cluster, or the item itself."""
+        return self.cluster or f"item {self.id}"
 
     @property
     def score(self) -> float:
@@ -49,12 +57,15 @@ class EvalResult(Record):
 
     split: Split
     n: int
-    """Items."""
+    """Items that were answered."""
+    split_n: int | None = None
+    """Items of the split; more than `n` where the evaluation was stopped as hopeless. None in older records."""
     samples: int
     """Completions an item."""
     score: float
     """The task's metric."""
     standard_error: float
+    """Over independent units; see `eval/resampling.py`."""
     groups: tuple[GroupScore, ...] = ()
     """Category table; only for `feedback`, because roles read it."""
     unparsed: float
@@ -67,20 +78,6 @@ class EvalResult(Record):
     """Wall clock of this evaluation."""
 
 
-def aggregate(items: Sequence[ItemResult], metric: Metric) -> float:
-    """The metric over items: their mean, or the unweighted mean of the means of the groups."""
-    scores = np.array([item.score for item in items])
-    if metric.aggregate == "mean":
-        return float(scores.mean())
-    return float(np.mean([part.mean() for part in by_group(scores, [item.group for item in items])]))
-
-
-def by_group(values: "np.ndarray[tuple[int], np.dtype[np.float64]]", groups: Sequence[str]) -> list[np.ndarray]:
-    """Cut an array into one array a group, groups in sorted order."""
-    names = np.array(groups)
-    return [values[names == name] for name in sorted(set(groups))]
-
-
 def wilson(score: float, n: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's interval for a share `score` of `n` trials (Wilson 1927); `(0, 1)` when there are none."""
     if n == 0:
@@ -91,20 +88,20 @@ def wilson(score: float, n: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def summarise(
-    items: Sequence[ItemResult], split: Split, metric: Metric, *, generated: int, seconds: float
+    items: Sequence[ItemResult], split: Split, metric: Metric, *, generated: int, seconds: float, split_n: int
 ) -> EvalResult:
-    """Aggregate the items of a split.
+    """Aggregate the items of a split that were answered, of `split_n`.
 
     The score is rounded to three decimals: selection and test show roles nothing finer than what they may know.
     """
-    scores = np.array([item.score for item in items])
-    parts = by_group(scores, [item.group for item in items])
+    found = _estimate(items, metric)
     return EvalResult(
         split=split,
         n=len(items),
+        split_n=split_n,
         samples=len(items[0].scores),
-        score=round(aggregate(items, metric), 3),
-        standard_error=round(_standard_error(scores, parts, metric), 4),
+        score=round(found.value, 3),
+        standard_error=round(standard_error(found), 4),
         groups=_group_table(items) if split == "feedback" else (),
         unparsed=round(float(np.mean([not parsed for item in items for parsed in item.parsed])), 3),
         truncated=round(float(np.mean([item.truncated for item in items])), 3),
@@ -113,11 +110,11 @@ def summarise(
     )
 
 
-def _standard_error(scores: np.ndarray, parts: list[np.ndarray], metric: Metric) -> float:
-    if metric.aggregate == "mean":
-        return float(scores.std(ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else 0.0
-    variances = [part.var(ddof=1) / len(part) if len(part) > 1 else 0.0 for part in parts]
-    return math.sqrt(sum(variances)) / len(parts)
+def _estimate(items: Sequence[ItemResult], metric: Metric) -> Estimate:
+    scores = np.array([item.score for item in items])
+    # The mean over items is reported with all of their spread, not with that within groups only.
+    groups = ["" if metric.aggregate == "mean" else item.group for item in items]
+    return estimate(scores, groups, [item.unit for item in items], metric)
 
 
 def _group_table(items: Sequence[ItemResult]) -> tuple[GroupScore, ...]:

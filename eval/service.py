@@ -24,6 +24,9 @@ Progress = Callable[[int, int], None]
 Method = Callable[..., Any]
 RESTARTS = 2
 """Times that one call may find its process dead and start it again."""
+REFUSED = 2
+"""Exit code of a process that cannot start with the input it was given."""
+_REFUSAL = "ft-dojo-refused "
 
 
 def _unheard(seconds: float) -> None:
@@ -68,11 +71,6 @@ class Service:
         """Process id while it runs."""
         return self._process.pid if self._process else None
 
-    def died(self) -> bool:
-        """Whether the process has ended; one that was just killed is given a moment to be seen dead."""
-        time.sleep(0.2)
-        return self._process is None or self._process.poll() is not None
-
     def start(self) -> None:
         """Start the process without waiting for it; does nothing while it runs."""
         with self._lock:
@@ -96,6 +94,7 @@ class Service:
 
         Raises:
             InputError, StageError: as raised by the method.
+            InputError: the process refuses to start; the message says why.
             StageError: ENVIRONMENT when the process cannot be kept alive; the message has the end of its log.
         """
         for _ in range(RESTARTS + 1):
@@ -106,18 +105,22 @@ class Service:
                 time.sleep(0.1)  # let the dead process become reapable
         raise self._gone("died again and again")
 
-    def close(self) -> None:
-        """Kill the process group and remove the socket."""
+    def stop(self) -> None:
+        """Kill the process group; the next call starts it again."""
         with self._lock:
             if self._process:
                 kill_group(self._process)
                 self._process = None
+
+    def close(self) -> None:
+        """Kill the process group and remove the socket."""
+        self.stop()
         self._folder.remove()
 
     def _connect(self) -> Connection:
         self.start()
         began = time.monotonic()
-        waiting = False
+        waiting, killed = False, 0
         while time.monotonic() < began + self._start_timeout:
             try:
                 connection = Client(str(self.socket), family="AF_UNIX")
@@ -126,26 +129,48 @@ class Service:
                 return connection
             except (FileNotFoundError, ConnectionRefusedError):
                 waiting = True
-                process = self._process
-                if process and process.poll() is not None and process.returncode > 0:
-                    raise self._gone(f"ended with exit code {process.returncode}") from None
+                code = self._process.poll() if self._process else None
+                if code is not None and code > 0:
+                    raise self._failed_to_start(code) from None
+                killed += code is not None
+                if killed > RESTARTS:
+                    raise self._gone("is killed whenever it starts; is memory short?") from None
                 self.start()
                 time.sleep(0.05)
         raise self._gone(f"did not start within {self._start_timeout:.0f} s")
+
+    def _failed_to_start(self, code: int) -> InputError | StageError:
+        _, refusal, reason = log_tail(self.log, 10_000).rpartition(_REFUSAL)
+        if code == REFUSED and refusal:
+            return InputError(json.loads(reason.splitlines()[0]))
+        return self._gone(f"ended with exit code {code}")
 
     def _gone(self, what: str) -> StageError:
         return StageError(self.name, FailureKind.ENVIRONMENT, f"the {self.name} {what}:\n{log_tail(self.log)}")
 
 
-def call(socket: Path, method: str, progress: Progress | None = None, **parameters: Any) -> Any:
-    """Call a method of a service that another process owns; connection errors are the caller's to handle."""
+def call(
+    socket: Path, method: str, progress: Progress | None = None, *, silence: float | None = None, **parameters: Any
+) -> Any:
+    """Call a method of a service that another process owns.
+
+    Args:
+        silence: seconds without a message after which the process is held for dead.
+
+    Raises:
+        EOFError, OSError: the process is not there, died, or was silent for too long (`TimeoutError`).
+    """
     with Client(str(socket), family="AF_UNIX") as connection:
-        return _exchange(connection, {"method": method, "parameters": parameters}, progress)
+        return _exchange(connection, {"method": method, "parameters": parameters}, progress, silence)
 
 
-def _exchange(connection: Connection, request: dict[str, Any], progress: Progress | None) -> Any:
+def _exchange(
+    connection: Connection, request: dict[str, Any], progress: Progress | None, silence: float | None = None
+) -> Any:
     connection.send_bytes(json.dumps(request).encode())
     while True:
+        if not connection.poll(silence):
+            raise TimeoutError(f"no word for {silence:.0f} s")
         reply = json.loads(connection.recv_bytes())
         if "progress" in reply:
             if progress:
@@ -159,13 +184,21 @@ def _exchange(connection: Connection, request: dict[str, Any], progress: Progres
             return reply["result"]
 
 
-def serve(socket: Path, methods: Mapping[str, Method]) -> None:
+def serve(socket: Path, prepare: Callable[[], Mapping[str, Method]]) -> None:
     """Answer requests until the parent dies; a thread a connection.
+
+    Args:
+        prepare: returns the methods; `InputError` from it reaches the caller.
 
     Each method takes a progress callback, then its parameters by name, and returns JSON data. `InputError` and
     `StageError` travel to the caller. Anything else is a bug: its traceback goes to the log and the process ends.
     """
     end_with_parent()
+    try:
+        methods = prepare()
+    except InputError as error:
+        print(f"\n{_REFUSAL}{json.dumps(str(error))}", flush=True)
+        os._exit(REFUSED)  # threads of a half-loaded library may keep the process alive
     with Listener(str(socket), family="AF_UNIX", backlog=16) as listener:
         while True:
             connection = listener.accept()

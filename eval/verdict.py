@@ -1,13 +1,15 @@
 """Is the candidate better than the incumbent? Statistics decide, no language model.
 
-Both answered the same items, so the comparison is paired. With 20 items or more a bootstrap resamples items within
-groups and recomputes the difference of the aggregate (Efron and Tibshirani 1993, chapter 16; the recommendation of
-Card et al. 2020 for paired model comparison); below 20 items the signs of the item differences are flipped instead
-(exact for up to 2^12 flips, sampled above), which needs no asymptotics. McNemar's exact test is reported beside it.
+Both answered the same items, so the comparison is paired. A bootstrap resamples what is independent (`eval/resampling`)
+around the difference of the aggregate (Efron and Tibshirani 1993; Koehn 2004 for comparing systems on a test set).
+Where fewer than 100 units count, their signs are flipped instead (every combination up to 2^12, else a sample), which
+does not rest on a normal tail, and the interval is Student's. McNemar's exact test over items is reported beside it.
 
 A run asks the question several times, so its error rate is spent: each of the `planned` experiments gets an equal
 share of the one-sided alpha (Bonferroni). By the union bound the chance that a run accepts any candidate that is not
-better stays at or below alpha, whatever the dependence between the experiments.
+better stays at or below alpha if the candidates are not chosen by their answers to these items. Planners do see rounded
+scores on them, so repeated use of one split is not free of charge; that is what the sealed test is for. The looks of an
+evaluation that may stop early (`eval/sequential`) add nothing: a stopped candidate is not accepted.
 """
 
 import math
@@ -16,18 +18,30 @@ from typing import Literal
 
 import numpy as np
 
+from eval.power import Pairs, sampling_share
+from eval.replication import RecipeEffect
+from eval.resampling import (
+    RESAMPLES,
+    ROUNDING,
+    Estimate,
+    bootstrap,
+    degrees_of_freedom,
+    estimate,
+    kish_units,
+    p_value,
+    sign_flip,
+    standard_error,
+    student,
+)
 from eval.result import ItemResult
+from eval.sequential import HOPELESS, LOOKS, chance
 from tasks.record import Record
 from tasks.task import Metric
 
 ALPHA = 0.1
 """One-sided error rate of a whole run."""
-RESAMPLES = 10_000
-FEW_ITEMS = 20
-"""Below this many items the sign-flip permutation replaces the bootstrap."""
-
-ROUNDING = 1e-12
-"""Sums that differ by less are equal."""
+FEW_UNITS = 100
+"""Below this many units (as Kish counts them) signs are flipped: tails of a bootstrap are too thin there."""
 
 Outcome = Literal["better", "worse", "undecided"]
 
@@ -41,8 +55,12 @@ class Verdict(Record):
     effect: float
     """Candidate minus incumbent, in the metric, signed so that positive is better."""
     low: float
-    """95 % interval of the effect (percentile bootstrap)."""
+    """95 % interval of the effect: percentiles of the bootstrap, or Student's where signs are flipped."""
     high: float
+    standard_error: float | None = None
+    """Of the effect, over independent units; None in older records."""
+    sampling_share: float | None = None
+    """Share of the effect's variance that more completions an item would take away; None with one completion each."""
     p_better: float
     """One-sided p-value of "not better"."""
     p_worse: float
@@ -50,6 +68,9 @@ class Verdict(Record):
     alpha: float
     """The share of the run's error rate that this decision may spend."""
     n: int
+    """Items that both have answered."""
+    split_n: int | None = None
+    """Items of the split; more than `n` where the evaluation was stopped as hopeless. None in older records."""
     fixed: int
     """Items wrong before and right now."""
     broken: int
@@ -57,6 +78,8 @@ class Verdict(Record):
     mcnemar_p: float
     """Two-sided exact McNemar test over fixed and broken items."""
     rule: str
+    recipe: RecipeEffect | None = None
+    """Over several trainings; None without replicates."""
 
 
 def alpha_share(planned: int) -> float:
@@ -72,6 +95,7 @@ def compare(
     incumbent_number: int,
     alpha: float,
     seed: int,
+    split_n: int | None = None,
 ) -> Verdict:
     """Compare two checkpoints on the same items.
 
@@ -79,38 +103,40 @@ def compare(
         candidate: items in any order; the ids must equal those of `incumbent`.
         alpha: one-sided error rate of this decision.
         seed: of the resampling; the same arguments give the same verdict.
+        split_n: items of the split, when the evaluation may have stopped before it had all of them.
 
     Raises:
         ValueError: the two do not hold the same items.
     """
-    before = {item.id: item for item in incumbent}
-    if set(before) != {item.id for item in candidate} or len(before) != len(candidate):
-        raise ValueError("a paired comparison needs the same items on both sides")
-    items = sorted(candidate, key=lambda item: item.id)
-    sign = 1.0 if metric.direction == "up" else -1.0
-    differences = sign * np.array([item.score - before[item.id].score for item in items])
-    groups = [item.group for item in items]
+    pairs = paired(candidate, incumbent)
+    differences = signed_differences(pairs, metric)
+    found = effect(pairs, metric)
     rng = np.random.default_rng(seed)
-    draws = _bootstrap(differences, groups, metric, rng)
-    effect = _effect(differences, groups, metric)
-    if len(items) < FEW_ITEMS:
-        rule = f"sign-flip permutation (n < {FEW_ITEMS})"
-        p_better, p_worse = _sign_flip(differences, groups, metric, rng)
+    if kish_units(found) < FEW_UNITS:
+        rule = f"sign-flip permutation (fewer than {FEW_UNITS} units)"
+        p_better, p_worse = sign_flip(found, rng)
+        margin = student(degrees_of_freedom(found)) * standard_error(found)
+        low, high = found.value - margin, found.value + margin
     else:
         rule = f"paired bootstrap within groups, {RESAMPLES} resamples"
-        p_better, p_worse = _p_value(draws <= ROUNDING), _p_value(draws >= -ROUNDING)
+        draws = bootstrap(found, rng)
+        p_better, p_worse = p_value(draws <= ROUNDING), p_value(draws >= -ROUNDING)
+        low, high = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
+    stopped = split_n is not None and len(pairs) < split_n
     fixed, broken = int((differences > 0).sum()), int((differences < 0).sum())
-    low, high = (float(q) for q in np.quantile(draws, [0.025, 0.975]))
     return Verdict(
-        outcome=_outcome(effect, p_better, p_worse, alpha),
+        outcome=_outcome(found.value, p_better, p_worse, alpha, stopped=stopped),
         incumbent=incumbent_number,
-        effect=round(effect, 4),
+        effect=round(found.value, 4),
         low=round(low, 4),
         high=round(high, 4),
+        standard_error=round(standard_error(found), 5),
+        sampling_share=sampling_share(pairs, found, metric),
         p_better=round(p_better, 5),
         p_worse=round(p_worse, 5),
         alpha=alpha,
-        n=len(items),
+        n=len(pairs),
+        split_n=split_n,
         fixed=fixed,
         broken=broken,
         mcnemar_p=round(mcnemar(fixed, broken), 5),
@@ -118,61 +144,45 @@ def compare(
     )
 
 
-def _outcome(effect: float, p_better: float, p_worse: float, alpha: float) -> Outcome:
-    if effect > 0 and p_better <= alpha:
-        return "better"
-    return "worse" if effect < 0 and p_worse <= alpha else "undecided"
+def is_hopeless(pairs: Pairs, metric: Metric, split_n: int, alpha: float) -> bool:
+    """Whether a candidate that has answered these of `split_n` items has too little chance to be accepted."""
+    found = effect(pairs, metric)
+    return chance(found.value, standard_error(found), len(pairs) / split_n, alpha) < HOPELESS
 
 
-def _p_value(hits: np.ndarray) -> float:
-    """Share of resamples, counting the observation itself, so that it is never zero (Davison and Hinkley 1997)."""
-    return float((hits.sum() + 1) / (len(hits) + 1))
+def paired(candidate: Sequence[ItemResult], incumbent: Sequence[ItemResult]) -> Pairs:
+    """Each item as candidate and incumbent answered it, by id.
 
-
-def _weights(groups: Sequence[str], metric: Metric) -> np.ndarray:
-    """Weight of each item in the aggregate; they add up to one."""
-    n = len(groups)
-    if metric.aggregate == "mean":
-        return np.full(n, 1 / n)
-    sizes = {group: groups.count(group) for group in set(groups)}
-    return np.array([1 / (sizes[group] * len(sizes)) for group in groups])
-
-
-def _effect(differences: np.ndarray, groups: Sequence[str], metric: Metric) -> float:
-    return float(differences @ _weights(groups, metric))
-
-
-def _bootstrap(differences: np.ndarray, groups: Sequence[str], metric: Metric, rng: np.random.Generator) -> np.ndarray:
-    """Effects of resampled item sets, shape (RESAMPLES,); each group keeps its size.
-
-    Resampling n items understates their variance by (n - 1) / n, which adds up over many small groups; deviations are
-    scaled to make up for it (the rescaling bootstrap of Rao and Wu 1988).
+    Raises:
+        ValueError: the two do not hold the same items.
     """
-    weighted = differences * _weights(groups, metric)
-    names = np.array(groups)
-    total = np.zeros(RESAMPLES)
-    for name in sorted(set(groups)):
-        part = weighted[names == name]
-        n, centre = len(part), part.sum()
-        drawn = part[rng.integers(0, n, size=(RESAMPLES, n))].sum(axis=1)
-        total += centre + math.sqrt(n / max(n - 1, 1)) * (drawn - centre)
-    return total
+    before = {item.id: item for item in incumbent}
+    if set(before) != {item.id for item in candidate} or len(before) != len(candidate):
+        raise ValueError("a paired comparison needs the same items on both sides")
+    return [(item, before[item.id]) for item in sorted(candidate, key=lambda item: item.id)]
 
 
-def _sign_flip(
-    differences: np.ndarray, groups: Sequence[str], metric: Metric, rng: np.random.Generator
-) -> tuple[float, float]:
-    """One-sided p-values under random signs of the item differences."""
-    weighted = differences * _weights(groups, metric)
-    moving = weighted[weighted != 0]
-    if not len(moving):
-        return 1.0, 1.0
-    if len(moving) <= 12:
-        bits = np.arange(2 ** len(moving))[:, None] >> np.arange(len(moving)) & 1
-        flips = (1 - 2 * bits) @ moving
-        return float((flips >= moving.sum() - ROUNDING).mean()), float((flips <= moving.sum() + ROUNDING).mean())
-    flips = rng.choice([-1.0, 1.0], size=(RESAMPLES, len(moving))) @ moving
-    return _p_value(flips >= moving.sum() - ROUNDING), _p_value(flips <= moving.sum() + ROUNDING)
+def signed_differences(pairs: Pairs, metric: Metric) -> np.ndarray:
+    """Candidate minus incumbent of each item, positive when better, shape (items,)."""
+    sign = 1 if metric.direction == "up" else -1
+    return sign * np.array([new.score - old.score for new, old in pairs])
+
+
+def effect(pairs: Pairs, metric: Metric) -> Estimate:
+    """The difference of the aggregate, positive when better."""
+    groups, units = [new.group for new, _ in pairs], [new.unit for new, _ in pairs]
+    return estimate(signed_differences(pairs, metric), groups, units, metric)
+
+
+def _outcome(found: float, p_better: float, p_worse: float, alpha: float, *, stopped: bool) -> Outcome:
+    """An evaluation that stopped early accepts nothing, and says "worse" at a part of the error rate for each look.
+
+    With the last look that adds up to less than twice alpha; "worse" changes no incumbent.
+    """
+    if found > 0 and p_better <= alpha and not stopped:
+        return "better"
+    worse = alpha / len(LOOKS) if stopped else alpha
+    return "worse" if found < 0 and p_worse <= worse else "undecided"
 
 
 def mcnemar(fixed: int, broken: int) -> float:
@@ -182,15 +192,3 @@ def mcnemar(fixed: int, broken: int) -> float:
         return 1.0
     tail = sum(math.comb(n, k) for k in range(min(fixed, broken) + 1)) / 2**n
     return min(1.0, 2 * tail)
-
-
-def detectable_effect(n: int, alpha: float, discordant: float = 0.25, power: float = 0.8) -> float:
-    """The difference that a paired comparison of `n` items finds with the given power.
-
-    Normal approximation for paired proportions: with a share `discordant` of items that change, the standard error of
-    the difference is sqrt(discordant / n), and the effect is (z_alpha + z_power) times it (Connor 1987).
-    """
-    from statistics import NormalDist
-
-    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(power)
-    return min(1.0, z * math.sqrt(discordant / n))

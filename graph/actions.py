@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.adapter import adapter_hash
-from eval.evaluator_client import TestResult
+from eval.engine_client import with_engine
+from eval.evaluator_client import Rival, TestResult
 from eval.hardware import compute_environment, heavy_work
+from eval.probe import Regression
 from eval.result import EvalResult, ItemResult, Split
 from eval.verdict import Verdict, alpha_share
 from graph.context import RunContext, label
@@ -49,7 +51,8 @@ from tasks.record import Record, digest, file_digest, read_jsonl, read_record, w
 
 LEAKS = "leaks, and others to make tens"
 """The reason for which decontamination removes rows."""
-ENGINE_RESTARTS = 2
+KEPT_BY_A_RESTING_ENGINE = 0.15
+"""Share of a GPU's memory that may be in use while the engine rests: a context, compiled graphs, other processes."""
 TRAINING_STARTS = 3
 """Times that a training killed from outside is started again; it goes on from its own checkpoint."""
 MINIMUM_TRAINING_SECONDS = 60.0
@@ -152,6 +155,7 @@ def train(
 
     def produce() -> TrainingRun:
         with heavy_work(context.cache, context.warn):
+            _rest_engine(context)
             _run_training(context, number, request, limit)
         outcome = read_record(folder / RESULT, TrainingOutcome)
         adapter = folder / ADAPTER
@@ -164,6 +168,17 @@ def train(
 
     inputs = [config.model_copy(update={"reason": ""}), data.content_hash, seed, context.config.model]
     return context.run.once("train", number, folder / "training.json", inputs, TrainingRun, produce)
+
+
+def _rest_engine(context: RunContext) -> None:
+    """Free the device that training and evaluation share; an engine that does not let go of it is ended."""
+    if not context.devices.shared or context.engine.pid is None:
+        return
+    smallest = min(gpu.memory_gib for gpu in context.hardware.gpus)
+    in_use = context.engine.call("rest")
+    if in_use > KEPT_BY_A_RESTING_ENGINE * smallest:
+        context.warn(f"  {in_use:.0f} GiB of the GPU are in use though the engine rests; it is ended for the training")
+        context.engine.stop()
 
 
 def _run_training(context: RunContext, number: int, request: TrainingRequest, limit: float | None) -> None:
@@ -206,7 +221,7 @@ def _watch_training(context: RunContext, number: int, request: TrainingRequest, 
             [folder / REQUEST],
             log=log,
             cwd=folder,
-            environment=child_environment(compute_environment()),
+            environment=child_environment({**compute_environment(), **_visible(context.devices.training)}),
         )
     try:
         while process.poll() is None:
@@ -222,6 +237,10 @@ def _watch_training(context: RunContext, number: int, request: TrainingRequest, 
         kill_group(process)
 
 
+def _visible(devices: tuple[str, ...]) -> dict[str, str]:
+    return {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+
+
 def _last_loss(path: Path) -> LossPoint | None:
     if not path.exists():
         return None
@@ -232,9 +251,17 @@ def _last_loss(path: Path) -> LossPoint | None:
 
 
 def evaluate(
-    context: RunContext, number: int, split: Split, training: TrainingRun | None, replicate: int = 0
+    context: RunContext,
+    number: int,
+    split: Split,
+    training: TrainingRun | None,
+    replicate: int = 0,
+    incumbent: int | None = None,
 ) -> EvalResult:
     """Score the untouched model or an adapter on feedback or selection, with the warm engine.
+
+    Args:
+        incumbent: the experiment to beat on selection: the evaluation stops where it is clear that it will not be.
 
     Raises:
         StageError: FORMAT when the adapter changes nothing, ENVIRONMENT when engine or evaluator cannot be kept alive.
@@ -242,18 +269,36 @@ def evaluate(
     name = label(number, replicate)
     path = context.run.file("sealed" if replicate else f"experiments/{number:03d}") / f"{name}.{split}.json"
     checkpoint = context.checkpoint(training)
+    rival = None if incumbent is None else Rival(label=label(incumbent), alpha=_alpha(context))
 
     def produce() -> EvalResult:
         bar = context.terminal.bar(f"evaluate {name} on {split}", "items")
         return _with_engine(
             context,
             lambda: context.evaluator.evaluate(
-                name, split, checkpoint, context.engine.socket, context.config.seed, bar
+                name, split, checkpoint, context.engine.socket, context.config.seed, bar, rival
             ),
         )
 
-    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash]
+    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine, context.description.benchmark_hash,
+              rival]  # fmt: skip
     return context.run.once("evaluate", number, path, inputs, EvalResult, produce)
+
+
+def probe(context: RunContext, number: int, training: TrainingRun) -> Regression:
+    """What an adapter costs elsewhere: the general probe of it and of the untouched model."""
+    path = context.run.experiment(number) / "probe.json"
+    baseline, checkpoint = context.checkpoint(None), context.checkpoint(training)
+
+    def produce() -> Regression:
+        bar = context.terminal.bar(f"general probe of {number:03d}", "items")
+        return _with_engine(
+            context,
+            lambda: context.evaluator.probe(label(number), baseline, checkpoint, context.engine.socket, bar),
+        )
+
+    inputs = [checkpoint.adapter_hash, context.config.model, context.config.engine]
+    return context.run.once("probe", number, path, inputs, Regression, produce)
 
 
 class GatheredEvidence(Record):
@@ -316,10 +361,21 @@ def _trained_rows(context: RunContext, experiment: Experiment) -> Iterator[Train
         )
 
 
-def judge(context: RunContext, number: int, incumbent: int, share: float | None = None) -> Verdict:
+def judge(context: RunContext, number: int, incumbent: int) -> Verdict:
     """The verdict on an experiment against another one, on selection."""
-    alpha = alpha_share(context.config.max_experiments) if share is None else share
-    return context.evaluator.compare(label(number), label(incumbent), alpha, context.config.seed)
+    others = range(1, context.config.replicates)
+    return context.evaluator.compare(
+        label(number),
+        label(incumbent),
+        _alpha(context),
+        context.config.seed,
+        replicates=[label(number, replicate) for replicate in others],
+        incumbent_replicates=[label(incumbent, replicate) for replicate in others if incumbent],
+    )
+
+
+def _alpha(context: RunContext) -> float:
+    return alpha_share(context.config.max_experiments)
 
 
 def test(context: RunContext, best: Experiment) -> TestResult:
@@ -341,15 +397,4 @@ def test(context: RunContext, best: Experiment) -> TestResult:
 
 
 def _with_engine(context: RunContext, work: Callable[[], T]) -> T:
-    """Do work that uses the engine; when the engine dies in the middle, start it again and repeat the work."""
-    for attempt in range(ENGINE_RESTARTS + 1):
-        context.engine.call("info")
-        with heavy_work(context.cache, context.warn):
-            try:
-                return work()
-            except StageError as error:
-                lost = error.failure.kind == FailureKind.ENVIRONMENT and context.engine.died()
-                if not lost or attempt == ENGINE_RESTARTS:
-                    raise
-                context.warn("  the engine died; it is started again")
-    raise AssertionError("unreachable")
+    return with_engine(context.engine, context.cache, context.warn, work)

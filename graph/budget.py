@@ -7,6 +7,8 @@ All limits are here, checked before the spend. Time that earlier sessions of a r
 import time
 from pathlib import Path
 
+from eval.probe import probe_items
+from eval.result import EvalResult
 from graph.config import RunConfig
 from memory.records import Experiment
 from roles.briefing import Remaining
@@ -77,10 +79,11 @@ class Budget:
         return max((_seconds(e) * (1 - ENDING_SAVES * _cut(e)) for e in experiments), default=0.0)
 
     def reserve(self, experiments: list[Experiment]) -> float:
-        """Seconds set aside for `test`, of the untouched and of the best model, and for `deliver`."""
+        """Seconds set aside for test and general probe, of the untouched and of the best model, and for `deliver`."""
         both = self.evaluation_seconds(experiments) + max((_seconds(e) for e in experiments), default=0.0)
         delivery = DELIVERY_SECONDS + (MERGE_SECONDS if self._config.merge else 0.0)
-        return self._test_items * both / max(self._other_items, 1) * SLOWER + delivery
+        items = self._test_items + len(probe_items())
+        return items * both / max(self._other_items, 1) * SLOWER + delivery
 
     def seconds_left(self, experiments: list[Experiment]) -> float | None:
         """Seconds that experiments may still take; None without a time limit."""
@@ -137,10 +140,18 @@ class Budget:
 
 
 def _seconds(experiment: Experiment) -> float:
-    """Seconds of an evaluation; 0 where completions came from the cache or there was none."""
+    """Seconds of a whole evaluation, though it may have stopped early or had a part of its answers in the cache.
+
+    0 where nothing was generated.
+    """
     if experiment.selection is None or not experiment.selection.generated:
         return 0.0
-    return experiment.selection.seconds + (experiment.feedback.seconds if experiment.feedback else 0.0)
+    return sum(_whole(result) for result in (experiment.selection, experiment.feedback) if result)
+
+
+def _whole(result: EvalResult) -> float:
+    generated = result.generated or result.n
+    return result.seconds * (result.split_n or result.n) / generated
 
 
 def _cut(experiment: Experiment) -> float:

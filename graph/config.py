@@ -58,6 +58,8 @@ class RunConfig(Record):
     max_experiments: int = Field(gt=0)
     max_train_rows: int = Field(gt=0)
     seed: int = 0
+    max_regression: float | None = Field(default=None, ge=0)
+    """Loss on the general probe beyond which an experiment cannot become the best; None measures only."""
     replicates: int = Field(default=1, gt=0)
     """Trainings an experiment, each with its own seed."""
     engine: str

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.devices import Devices
 from eval.engine import Checkpoint
-from eval.evaluator_client import Description, Evaluator
+from eval.evaluator_client import SHARED_SAMPLES, Description, Evaluator
 from eval.hardware import Hardware
+from eval.power import detectable_effect
 from eval.service import Service
-from eval.verdict import alpha_share, detectable_effect
+from eval.verdict import alpha_share
 from graph.budget import Budget
 from graph.config import RunConfig
 from graph.progress import Terminal
@@ -30,6 +32,7 @@ class RunContext:
     """Folder of the base model."""
     evaluator: Evaluator
     engine: Service
+    devices: Devices
     minds: Minds
     memory: ExperimentMemory | None
     pipeline: Pipeline
@@ -44,7 +47,8 @@ class RunContext:
     @property
     def detectable_effect(self) -> float:
         """The difference on selection that one decision of this run finds with 80 % power."""
-        return detectable_effect(self.description.selection, alpha_share(self.config.max_experiments))
+        samples = SHARED_SAMPLES if self.description.shared else 1
+        return detectable_effect(self.description.selection, alpha_share(self.config.max_experiments), samples=samples)
 
     @property
     def cache(self) -> Path:

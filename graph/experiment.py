@@ -72,7 +72,9 @@ def evaluate(state: ExperimentState, runtime: Runtime[RunContext]) -> Experiment
     first, *others = state["trainings"]
     try:
         feedback = actions.evaluate(context, number, "feedback", first)
-        selection = actions.evaluate(context, number, "selection", first)
+        # With replicates all answer all items: those of a first that stopped early would be its unlucky ones.
+        rival = None if others else state["incumbent"]
+        selection = actions.evaluate(context, number, "selection", first, incumbent=rival)
         replicates = [
             Replicate(training=training, selection=actions.evaluate(context, number, "selection", training, r))
             for r, training in enumerate(others, start=1)

@@ -5,6 +5,7 @@ import statistics
 
 from langgraph.runtime import Runtime
 
+from eval.result import EvalResult
 from eval.verdict import Verdict
 from graph import actions, decisions
 from graph.context import RunContext
@@ -15,7 +16,7 @@ from memory.records import Experiment
 from roles.briefing import Survey, TaskCard
 from tasks import scoring
 from tasks.corpus import Corpus, read_corpus
-from tasks.failure import StageError
+from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl
 from tasks.template import fields
 
@@ -102,8 +103,10 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     try:
         found = decisions.decide_plan(context, state["survey"], state["experiments"], state["incumbent"])
     except StageError as error:
-        context.terminal.say(f"the planner failed: {error}")
-        return {"plans": [], "ended": f"the planner failed ({error.failure.kind})"}
+        done = error.failure.kind == FailureKind.BUDGET
+        why = f"the planner has nothing left: {error.failure.message}" if done else f"the planner failed: {error}"
+        context.terminal.say(why)
+        return {"plans": [], "ended": why[:200]}
     number = len(state["experiments"])
     context.terminal.say(f"plan {number:03d} (from {found.parent:03d}, {found.factor}): {found.hypothesis}")
     return {"plans": [found]}
@@ -114,25 +117,49 @@ def judge(state: State, runtime: Runtime[RunContext]) -> State:
     context, incumbent = runtime.context, state["incumbent"]
     judged: list[Experiment] = []
     for candidate in waiting(state):
-        verdict = None
-        if candidate.selection:
-            verdict = _verdict(context, candidate, incumbent)
-            context.terminal.say(f"verdict {candidate.number:03d}: {in_words(verdict)}")
-            incumbent = candidate.number if verdict.outcome == "better" else incumbent
-        elif candidate.failure:
+        if candidate.failure:
             context.terminal.say(f"experiment {candidate.number:03d} failed: {candidate.failure.kind}")
-        effect = observed_effect(context, candidate, state["experiments"])
-        judged.append(candidate.model_copy(update={"verdict": verdict, "effect": effect}))
+        if candidate.selection is None:
+            judged.append(candidate)
+            continue
+        verdict = _verdict(context, candidate, incumbent)
+        context.terminal.say(f"verdict {candidate.number:03d}: {in_words(verdict)}")
+        effect = observed_effect(context, candidate, state["experiments"], verdict)
+        candidate = candidate.model_copy(update={"verdict": verdict, "effect": effect})
+        if verdict.outcome == "better":
+            candidate = probed(context, candidate)
+        incumbent = candidate.number if candidate.advances else incumbent
+        judged.append(candidate)
     return {"candidates": judged, "incumbent": incumbent}
 
 
-def observed_effect(context: RunContext, candidate: Experiment, experiments: list[Experiment]) -> float | None:
-    """Change of the metric on selection against the plan's parent, positive when better; None without both scores."""
+def probed(context: RunContext, experiment: Experiment) -> Experiment:
+    """The experiment with what it costs elsewhere, barred where that is more than `--max-regression`."""
+    if experiment.training is None:
+        return experiment
+    cost, most = actions.probe(context, experiment.number, experiment.training), context.config.max_regression
+    context.terminal.say(
+        f"general probe {experiment.number:03d}: {cost.before:.3f} -> {cost.after:.3f}, {cost.change:+.3f} "
+        f"(95 % {cost.low:+.3f} to {cost.high:+.3f}, n={cost.n})"
+    )
+    barred = ""
+    if most is not None and -cost.change > most and cost.high < 0:  # and not by chance
+        barred = f"it loses {-cost.change:.3f} on the general probe, more than {most:g}"
+        context.terminal.say(f"experiment {experiment.number:03d} does not become the best: {barred}")
+    return experiment.model_copy(update={"regression": cost, "barred": barred})
+
+
+def observed_effect(
+    context: RunContext, candidate: Experiment, experiments: list[Experiment], verdict: Verdict | None
+) -> float | None:
+    """Change of the metric against the plan's parent, on the selection items that both have answered; positive when
+    better, None when one of them was not evaluated."""
     parent = experiments[candidate.plan.parent] if candidate.plan else None
     if parent is None or parent.selection is None or candidate.selection is None:
         return None
-    sign = 1 if context.description.task.metric.direction == "up" else -1
-    return round(sign * (candidate.selection.score - parent.selection.score), 3)
+    if verdict is None or verdict.incumbent != parent.number:
+        verdict = actions.judge(context, candidate.number, parent.number)
+    return round(verdict.effect, 3)
 
 
 def _verdict(context: RunContext, candidate: Experiment, incumbent: int) -> Verdict:
@@ -180,33 +207,44 @@ def record(state: State, runtime: Runtime[RunContext]) -> State:
 def test(state: State, runtime: Runtime[RunContext]) -> State:
     """Choose what is delivered and open the sealed split once."""
     context = runtime.context
-    chosen = choose(context, state["experiments"], state["incumbent"])
+    experiments = state["experiments"]
+    while (chosen := choose(context, experiments, state["incumbent"])) and experiments[chosen].regression is None:
+        experiment = probed(context, experiments[chosen])
+        keep(context, experiment)
+        experiments = by_number(experiments, [experiment])
     context.terminal.say(
         f"sealed test: the untouched model and {f'experiment {chosen:03d}' if chosen else 'nothing else'}"
     )
-    return {"test": actions.test(context, state["experiments"][chosen]), "delivered": chosen}
+    return {"test": actions.test(context, experiments[chosen]), "delivered": chosen, "experiments": experiments}
 
 
 def choose(context: RunContext, experiments: list[Experiment], incumbent: int) -> int:
     """The experiment to deliver: the incumbent, or without one the undecided candidate with the best shrunken effect.
 
-    Effects against the untouched model are shrunk towards zero by their own spread (the positive-part James and Stein
-    estimator of 1961 in its empirical Bayes form), so that the luckiest of many draws is not taken at face value.
+    Effects against the untouched model are shrunk towards zero by their own spread (empirical Bayes after Efron and
+    Morris 1973, positive part), so that the luckiest of many draws is not taken at face value. Evaluations that were
+    stopped are not candidates.
     """
     if incumbent:
         return incumbent
-    trained = [experiment for experiment in experiments if experiment.training and experiment.selection]
+    trained = [e for e in experiments if e.training and e.selection and not e.barred]
     found = {e.number: actions.judge(context, e.number, 0) for e in trained}
-    shrunken = shrink(found)
+    whole = {number for number, verdict in found.items() if verdict.n == (verdict.split_n or verdict.n)}
+    shrunken = {number: effect for number, effect in shrink(found).items() if number in whole}
     best = max(shrunken, key=lambda number: (shrunken[number], -number), default=0)
     return best if shrunken.get(best, 0.0) > 0 else 0
 
 
 def shrink(verdicts: dict[int, Verdict]) -> dict[int, float]:
-    """Effects times the share of their variance that is not sampling error."""
-    errors = {number: (verdict.high - verdict.low) / 3.92 for number, verdict in verdicts.items()}
-    between = sum(v.effect**2 - errors[n] ** 2 for n, v in verdicts.items()) / max(len(verdicts), 1)
-    kept = max(0.0, between)
+    """Effects times the share of their variance that is not sampling error.
+
+    What true effects vary by is estimated with the weights 1 / error^4: an evaluation that stopped early, because it
+    looked bad, then adds nothing on average where there is no effect.
+    """
+    errors = {number: v.standard_error or (v.high - v.low) / 3.92 for number, v in verdicts.items()}
+    weights = {number: error**-4 if error else 1.0 for number, error in errors.items()}
+    between = sum(weights[n] * (v.effect**2 - errors[n] ** 2) for n, v in verdicts.items())
+    kept = max(0.0, between / sum(weights.values())) if weights else 0.0
     return {n: v.effect * kept / (kept + errors[n] ** 2) if kept else 0.0 for n, v in verdicts.items()}
 
 
@@ -242,14 +280,26 @@ def scores(experiment: Experiment) -> str:
         if result:
             margin = 1.96 * result.standard_error
             parts.append(
-                f"{result.split} {result.score:.3f} ± {margin:.3f} (n={result.n}, unparsed {result.unparsed:.0%})"
+                f"{result.split} {result.score:.3f} ± {margin:.3f} (n={_answered(result)}, "
+                f"unparsed {result.unparsed:.0%})"
             )
     return ", ".join(parts)
 
 
+def _answered(measured: EvalResult | Verdict) -> str:
+    """`682`, or `228 of 682` where the evaluation was stopped as hopeless."""
+    whole = measured.split_n is None or measured.n == measured.split_n
+    return str(measured.n) if whole else f"{measured.n} of {measured.split_n}"
+
+
 def in_words(verdict: Verdict) -> str:
     """A verdict in words."""
+    recipe = verdict.recipe
+    seeds = ""
+    if recipe:
+        seeds = f"; over {recipe.seeds} seeds {recipe.effect:+.3f} (95 % {recipe.low:+.3f} to {recipe.high:+.3f})"
     return (
         f"{verdict.outcome} than {verdict.incumbent:03d}: {verdict.effect:+.3f} "
-        f"(95 % {verdict.low:+.3f} to {verdict.high:+.3f}, p={verdict.p_better:.4f}, alpha {verdict.alpha:.3f})"
+        f"(95 % {verdict.low:+.3f} to {verdict.high:+.3f}, p={verdict.p_better:.4f}, alpha {verdict.alpha:.3f}, "
+        f"n={_answered(verdict)}){seeds}"
     ).replace("undecided than", "undecided against")

@@ -1,11 +1,9 @@
 """From flags to a finished run: check everything, start the processes, stream the graph, close."""
 
 import argparse
-import importlib.util
 import json
 import shlex
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -18,10 +16,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from eval.base_model import SMOLLM2, SMOLLM2_NOTE
-from eval.engines import names as engine_names
+from eval.devices import plan_devices
+from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
 from eval.evaluator_client import Description, Evaluator
-from eval.hardware import Hardware, compute_environment, survey_hardware, versions
-from eval.service import Service
+from eval.hardware import Hardware, survey_hardware, versions
 from eval.socket_folder import remove_abandoned
 from graph.budget import CLOCK, Budget
 from graph.build import build_graph
@@ -38,7 +36,6 @@ from roles.backbone import Minds, load_minds
 from roles.data_steps.pipeline import Pipeline
 from tasks import sandbox
 from tasks.catalogue import find_task, tasks
-from tasks.child import child_environment, module_command
 from tasks.corpus import read_corpus
 from tasks.failure import InputError
 from tasks.record import read_record, write_record, write_text
@@ -134,35 +131,15 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         max_experiments=flags.max_experiments or (2 if flags.dry_run else profile.max_experiments),
         max_train_rows=flags.max_train_rows or profile.max_train_rows,
         seed=flags.seed,
+        max_regression=flags.max_regression,
         replicates=flags.replicates,
-        engine=_choose_engine(flags.engine, flags.dry_run),
+        engine=choose_engine("transformers" if flags.dry_run and flags.engine == AUTO else flags.engine),
         cache_dir=str(cache),
         unsafe_scripts=flags.unsafe_scripts,
         merge=flags.merge,
         dry_run=flags.dry_run,
         tokens_per_second=assumed_speed(cache, model, hardware, profile),
     )
-
-
-def _choose_engine(asked: str, dry_run: bool) -> str:
-    if asked == "auto":
-        return "vllm" if importlib.util.find_spec("vllm") and not dry_run else "transformers"
-    if asked not in engine_names():
-        raise InputError(f"--engine {asked}: unknown; known: auto, {', '.join(engine_names())}")
-    if importlib.util.find_spec(asked) is None:
-        raise InputError(f"--engine {asked}: the package is not installed: make install-vllm")
-    return asked
-
-
-def _resolve_model(model: str, cache: Path) -> Path:
-    """The model's folder, found or prepared in a process of its own: this one never loads torch."""
-    command = module_command("eval.base_model", [model, cache])
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=child_environment(hub=True), stdin=subprocess.DEVNULL, check=False
-    )
-    if done.returncode:
-        raise InputError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"--model {model}: no folder")
-    return Path(done.stdout.strip().splitlines()[-1])
 
 
 @contextmanager
@@ -189,10 +166,11 @@ def opened(
     remove_abandoned()
     cache = Path(config.cache_dir)
     terminal.say("reading the task, preparing the model")
-    model = _resolve_model(config.model, cache)
+    model = model_folder(config.model, cache)
     root = Path(config.data_root) if config.data_root else None
     evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log")
-    engine = _engine(config, model, run)
+    devices = plan_devices(hardware.gpus, model)
+    engine = engine_service(config.engine, model, run.file("engine.log"), devices)
     try:
         description = evaluator.describe()
         begin()
@@ -211,6 +189,7 @@ def opened(
             model=model,
             evaluator=evaluator,
             engine=engine,
+            devices=devices,
             minds=minds or {},
             memory=_memory(config, run),
             pipeline=_pipeline(config, description, model, run),
@@ -220,12 +199,6 @@ def opened(
     finally:
         engine.close()
         evaluator.close()
-
-
-def _engine(config: RunConfig, model: Path, run: RunDir) -> Service:
-    arguments = ["--engine", config.engine, "--model", model]
-    environment = child_environment(compute_environment())
-    return Service("engine", "eval.engine_server", arguments, log=run.file("engine.log"), environment=environment)
 
 
 def _pipeline(config: RunConfig, description: Description, model: Path, run: RunDir) -> Pipeline:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
+from eval.probe import Regression
 from eval.result import EvalResult
 from eval.verdict import Verdict
 from tasks.failure import Failure
@@ -190,10 +191,19 @@ class Experiment(Record):
     verdict: Verdict | None = None
     effect: float | None = None
     """Change of the metric on selection against the plan's parent, positive when better: what the plan predicted."""
+    regression: Regression | None = None
+    """What it costs elsewhere; of experiments that were found better, and of what is delivered."""
+    barred: str = ""
+    """Why an experiment that was found better does not become the best; empty when it does."""
     evidence: tuple[Evidence, ...] = ()
     diagnosis: Diagnosis | None = None
     failure: Failure | None = None
     seconds: float = 0.0
+
+    @property
+    def advances(self) -> bool:
+        """Whether it became the best of its run when it was judged."""
+        return self.verdict is not None and self.verdict.outcome == "better" and not self.barred
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from tasks import scoring
 from tasks.failure import InputError
 from tasks.record import digest
 from tasks.rows import Row, load_rows, locate
-from tasks.splits import Splits, split_samples
+from tasks.splits import Splits, split_samples, with_units
 from tasks.task import Origin, Sample, Scorer, Task
 from tasks.template import fields, render
 
@@ -50,7 +50,7 @@ def load_benchmark(task: Task, data_root: Path | None) -> LoadedBenchmark:
         raise InputError(f"{task.name}: the benchmark has {len(samples)} rows; at least {MINIMUM} are needed")
     splits = split_samples(list(samples.values()), test_ids)
     _check_splits(task, splits)
-    return LoadedBenchmark(samples, splits, scorer)
+    return LoadedBenchmark({sample.id: sample for sample in with_units(list(samples.values()))}, splits, scorer)
 
 
 def _place(origin: Origin, task: Task, data_root: Path | None) -> str:

@@ -57,6 +57,17 @@ def split_samples(samples: list[Sample], test_ids: set[str] | None = None) -> Sp
     )
 
 
+def with_units(samples: list[Sample]) -> list[Sample]:
+    """The samples, with a cluster for rows that must stay together: they are not independent of one another."""
+    found = {sample.id: sample for sample in samples}
+    for unit, members in _units(samples).items():
+        if len(members) > 1:
+            clusters = {sample.cluster for sample in members} - {""}
+            name = clusters.pop() if len(clusters) == 1 else hashlib.sha256(unit.encode()).hexdigest()[:12]
+            found |= {sample.id: sample.model_copy(update={"cluster": name}) for sample in members}
+    return [found[sample.id] for sample in samples]
+
+
 def _units(samples: list[Sample]) -> dict[str, list[Sample]]:
     """Rows that must stay together: of one cluster, or with the same question and options, or linked by such rows."""
     names: dict[str, str] = {}  # of a link: a link of the same unit that stands before it; the first one names the unit

@@ -39,7 +39,7 @@ def incumbents(experiments: Sequence[Experiment]) -> list[int]:
     """After each experiment, the number of the best one by verdict."""
     found, best = list[int](), 0
     for experiment in experiments:
-        best = experiment.number if outcome(experiment) == "better" else best
+        best = experiment.number if experiment.advances else best
         found.append(best)
     return found
 

@@ -45,11 +45,21 @@ def expect(move: Move, prior: float, task: str, model: str, known: Iterable[Expe
 
 
 def corrected(prior: float, seen: Sequence[tuple[Experiment, float]], task: str, model: str) -> Expectation:
-    """The weighted mean of the prior and of observed effects."""
-    weights = [1.0 if (one.task, one.model) == (task, model) else RELATED_WEIGHT for one, _ in seen]
+    """The weighted mean of the prior and of observed effects.
+
+    One from an evaluation that stopped early, because it looked bad, counts as far as it had come: so the mean of what
+    has no effect stays 0.
+    """
+    weights = [(1.0 if (one.task, one.model) == (task, model) else RELATED_WEIGHT) * _seen(one) for one, _ in seen]
     total = PRIOR_WEIGHT * prior + sum(weight * effect for weight, (_, effect) in zip(weights, seen, strict=True))
     mean = total / (PRIOR_WEIGHT + sum(weights))
     return Expectation(round(mean, 4), prior, tuple(one.id for one, _ in seen))
+
+
+def _seen(experiment: Experiment) -> float:
+    """Part of the selection items that were answered; 1 where there was no evaluation."""
+    selection = experiment.selection
+    return selection.n / selection.split_n if selection and selection.split_n else 1.0
 
 
 def effect_of(experiment: Experiment) -> float | None:

@@ -3,7 +3,9 @@
 Also the tiny model that they run on, and an engine in its own process seen as an engine.
 """
 
+import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +14,11 @@ import pytest
 from eval.adapter import adapter_hash
 from eval.engine import Checkpoint, Completion, EngineInfo, EvalEngine, Progress, Sampling
 from eval.service import Service
-from tasks.failure import FailureKind, StageError
+from tasks.failure import FailureKind, InputError, StageError
 
 CONTEXT = 256
+WITHOUT_SCHEMA = ("transformers",)
+"""Engines that cannot hold a model to a JSON schema."""
 PROMPTS = [f"{'How large is it? ' * (i % 5)}What follows {word}?" for i, word in enumerate("abcdefghijklmnop")]
 GREEDY = Sampling(max_new_tokens=12)
 DRAWN = Sampling(max_new_tokens=12, temperature=1.0, samples=3)
@@ -60,6 +64,9 @@ class ServedEngine:
         )
         return [[Completion.model_validate(reply) for reply in one] for one in replies]
 
+    def rest(self) -> float:
+        return self.service.call("rest")
+
     def close(self) -> None:
         self.service.close()
 
@@ -67,7 +74,6 @@ class ServedEngine:
 def build(folder: Path) -> Fixture:
     """Write a random Llama of two layers with a small tokenizer, an adapter that changes it and one that does not."""
     import torch
-    from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -89,13 +95,24 @@ def build(folder: Path) -> Fixture:
     model: Any = LlamaForCausalLM(config).to(torch.bfloat16)
     for part in (model, tokenizer):
         part.save_pretrained(folder / "model")
-    adapted: Any = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"]))
-    adapted.save_pretrained(folder / "zero")  # PEFT starts with B = 0
+    adapt(model, folder / "adapter", folder / "zero")
+    return Fixture(*(str(folder / name) for name in ("model", "adapter", "zero")))
+
+
+def adapt(model: Any, folder: Path, zero: Path | None = None, **settings: Any) -> str:
+    """Write an adapter of random numbers for a model, and first, where a folder is given, one without effect."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    chosen = {"r": 4, "target_modules": ["q_proj", "v_proj", "down_proj"], **settings}
+    adapted: Any = get_peft_model(model, LoraConfig(**chosen))
+    if zero:
+        adapted.save_pretrained(zero)  # PEFT starts with B = 0
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter.data, std=0.2)
-    adapted.save_pretrained(folder / "adapter")
-    return Fixture(*(str(folder / name) for name in ("model", "adapter", "zero")))
+    adapted.save_pretrained(folder)
+    return str(folder)
 
 
 def _tokenizer() -> Any:
@@ -194,6 +211,39 @@ def check_progress(engine: EvalEngine, fixture: Fixture) -> None:
 
 def check_no_prompts(engine: EvalEngine, fixture: Fixture) -> None:
     assert generate(engine, GREEDY, fixture.base, []) == []
+
+
+def check_a_batch_answers_as_each_alone(engine: EvalEngine, fixture: Fixture) -> None:
+    """Prompts of very different lengths; the last bits of a sum depend on the batch, so not every answer must agree."""
+    together = generate(engine, GREEDY, fixture.base)
+    alone = [generate(engine, GREEDY, fixture.base, [prompt])[0] for prompt in PROMPTS]
+    assert sum(a == b for a, b in zip(alone, together, strict=True)) >= 0.8 * len(PROMPTS)
+
+
+def check_answers_keep_to_a_schema_or_are_refused(engine: EvalEngine, fixture: Fixture) -> None:
+    """A random model writes no number by itself; its small vocabulary has the digits, but no brackets."""
+    sampling = Sampling(max_new_tokens=6, json_schema={"type": "integer", "minimum": 1, "maximum": 9})
+    if engine.info().name in WITHOUT_SCHEMA:
+        with pytest.raises(InputError, match="JSON schema; use vllm"):
+            generate(engine, sampling, fixture.base, PROMPTS[:2])
+        return
+    for (one,) in generate(engine, sampling, fixture.base, PROMPTS[:4]):
+        assert 1 <= json.loads(one.text) <= 9
+
+
+def check_an_engine_that_rested_goes_on(engine: EvalEngine, fixture: Fixture) -> None:
+    adapted = fixture.adapted(fixture.adapter)
+    before = [generate(engine, GREEDY, one) for one in (fixture.base, adapted)]
+    for _ in range(2):
+        assert engine.rest() >= 0
+    assert [generate(engine, GREEDY, one) for one in (fixture.base, adapted)] == before
+
+
+def check_callers_at_once_get_their_own_answers(engine: EvalEngine, fixture: Fixture) -> None:
+    expected = generate(engine, GREEDY, fixture.base, PROMPTS[:8])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda prompt: generate(engine, GREEDY, fixture.base, [prompt])[0], PROMPTS[:8]))
+    assert sum(a == b for a, b in zip(found, expected, strict=True)) >= 0.8 * len(expected)
 
 
 def check_an_adapter_comes_and_goes(engine: EvalEngine, fixture: Fixture) -> None:

@@ -79,11 +79,12 @@ def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
         cache.load("c")
 
 
-def test_storing_twice_keeps_the_last(tmp_path: Path) -> None:
+def test_storing_twice_keeps_the_first(tmp_path: Path) -> None:
+    """Equal prompts in two chunks: a resumed evaluation must read what an undisturbed one has read."""
     cache = CompletionCache(tmp_path / "completions.sqlite")
     for text in ("one", "two"):
         cache.store(["a"], [[ANSWER.model_copy(update={"text": text}).model_dump()]])
-    assert cache.load("a")[0].text == "two"
+    assert cache.load("a")[0].text == "one"
 
 
 def test_a_chunk_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:

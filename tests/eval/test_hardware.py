@@ -42,9 +42,12 @@ def test_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cuda_devices_are_listed(nvidia_smi: Install) -> None:
-    nvidia_smi("echo 'NVIDIA H200, 143771'; echo 'Odd, name with comma, 8192'")
+    nvidia_smi("echo '0, GPU-a, 143771, NVIDIA H200'; echo '1, GPU-b, 8192, Odd, name with comma'")
     found = survey_hardware()
-    assert found.gpus == (Gpu(name="NVIDIA H200", memory_gib=140.4), Gpu(name="Odd, name with comma", memory_gib=8.0))
+    assert found.gpus == (
+        Gpu(name="NVIDIA H200", memory_gib=140.4, index="0"),
+        Gpu(name="Odd, name with comma", memory_gib=8.0, index="1"),
+    )
     assert found.device == "cuda"
 
 
@@ -54,8 +57,25 @@ def test_a_driver_without_devices_is_a_cpu(nvidia_smi: Install, script: str) -> 
     assert survey_hardware().device == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        ("1", {"1": 8.0}),
+        ("2,0", {"2": 16.0, "0": 140.4}),  # the order is the user's
+        ("GPU-b", {"GPU-b": 8.0}),
+        ("MIG-7c", {"MIG-7c": 140.4}),  # a part of a device: taken as it is, its memory is not known
+    ],
+)
+def test_only_visible_devices_are_listed(
+    visible: str, expected: dict[str, float], nvidia_smi: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvidia_smi("echo '0, GPU-a, 143771, A'; echo '1, GPU-b, 8192, B'; echo '2, GPU-c, 16384, C'")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert {gpu.index: gpu.memory_gib for gpu in survey_hardware().gpus} == expected
+
+
 def test_hidden_devices_are_not_there(nvidia_smi: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvidia_smi("echo 'NVIDIA H200, 143771'")
+    nvidia_smi("echo '0, GPU-a, 143771, NVIDIA H200'")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert survey_hardware().gpus == ()
 

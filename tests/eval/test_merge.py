@@ -63,7 +63,7 @@ def loaded(merged: Path) -> tuple[Any, Any]:
 
 
 def test_logits_are_those_of_the_model_that_the_engine_serves(tiny: contract.Fixture, loaded: tuple[Any, Any]) -> None:
-    """Every weight, and the logits of a prompt; in bf16."""
+    """Every weight, in bf16; the logits of a prompt but for rounding, of which the engine does less."""
     import torch
 
     model, tokenizer = loaded
@@ -74,9 +74,13 @@ def test_logits_are_those_of_the_model_that_the_engine_serves(tiny: contract.Fix
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in weights)
     ids = tokenizer(contract.PROMPTS[0], return_tensors="pt")["input_ids"]
+    for own in (served, engine._base):  # instead of the engine's, which wants to be told what is shared
+        own.set_attn_implementation(model.config._attn_implementation)
     with torch.inference_mode():
-        assert torch.equal(model(ids).logits, served(ids).logits)
-        assert not torch.equal(model(ids).logits, engine._base(ids).logits), "nothing is merged"
+        own, theirs, base = (one(ids).logits.float() for one in (served, model, engine._base))
+    difference, change = ((theirs - other).abs().max() for other in (own, base))
+    assert difference < 0.02 * (theirs.max() - theirs.min())
+    assert change > 5 * difference, "nothing is merged"
 
 
 def test_greedy_completions_are_those_of_the_adapter(tiny: contract.Fixture, merged: Path) -> None:

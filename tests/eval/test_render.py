@@ -66,20 +66,24 @@ def test_the_prompt_text_is_the_tokens(tokenizer: Any) -> None:
 
 
 def test_the_engine_feeds_the_evaluation_prompt(folder: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What reaches the model, padding aside, is `prompt_ids`; the model is replaced by one that only listens."""
-    from transformers import GenerationMixin
-
+    """What reaches the model, what is shared and the rest, is `prompt_ids`; decoding is replaced by listening."""
     from eval.engine import Checkpoint, Sampling
-    from eval.engines.transformers import TransformersEngine
+    from eval.engines import transformers
 
-    engine = TransformersEngine(str(folder))
+    engine = transformers.TransformersEngine(str(folder))
     fed: list[list[int]] = []
+    shared: list[int] = []
 
-    def listening(self: Any, input_ids: Any, attention_mask: Any, **others: Any) -> Any:
-        fed.extend(ids[seen.bool()].tolist() for ids, seen in zip(input_ids, attention_mask, strict=True))
-        return input_ids
+    def read(model: Any, ids: list[int]) -> Any:
+        shared[:] = ids
+        return object()
 
-    monkeypatch.setattr(GenerationMixin, "generate", listening)
+    def listening(model: Any, prefix: Any, ids: list[list[int]], *others: Any) -> Any:
+        fed.extend([*shared, *row] for row in ids)
+        return [[[0]] for _ in ids]
+
+    monkeypatch.setattr(transformers, "read_prefix", read)
+    monkeypatch.setattr(transformers, "decode", listening)
     prompts = [prompt for prompt, _ in TURNS]
     engine.generate(prompts, Sampling(max_new_tokens=1), Checkpoint(model=str(folder)), lambda done, total: None)
     assert sorted(fed) == sorted(prompt_ids(tokenizer, prompt) for prompt in prompts)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
+from processes import alive, gone
 from toy_service import TOGETHER
 
 from eval.service import RESTARTS, Service, call
@@ -41,21 +41,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def toy(start: Start) -> Service:
     return start()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie that waits for its parent does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def gone(*pids: int, within: float = 5.0) -> bool:
-    deadline = time.monotonic() + within
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not any(alive(pid) for pid in pids)
 
 
 def kill(service: Service) -> int:
@@ -97,7 +82,6 @@ def test_one_process_answers_all_calls(toy: Service) -> None:
     pid = toy.pid
     toy.start()
     assert {toy.call("pid") for _ in range(3)} == {pid}
-    assert not toy.died()
 
 
 def test_a_process_that_does_not_own_it_can_call_it(toy: Service) -> None:
@@ -166,12 +150,43 @@ def test_calls_give_up_on_a_process_that_is_killed_again_and_again(toy: Service,
     assert len(set(killed)) == RESTARTS + 1
 
 
-def test_a_killed_process_is_seen_and_started_again(toy: Service) -> None:
+def test_a_killed_process_is_started_again(toy: Service) -> None:
     toy.call("pid")
     killed = kill(toy)
-    assert toy.died()
     assert toy.call("pid") == toy.pid != killed
-    assert not toy.died()
+
+
+def test_a_stopped_process_is_gone_until_the_next_call(toy: Service) -> None:
+    began, child = toy.call("spawn")
+    toy.stop()
+    assert gone(began, child)
+    assert toy.call("pid") != began
+
+
+def test_a_process_that_says_nothing_is_given_up(toy: Service, tmp_path: Path) -> None:
+    """A caller that does not own it cannot know whether it will ever answer; its word of progress is one."""
+    marker = tmp_path / "marker"
+    toy.start()
+    pid = toy.call("pid")
+    seen: list[int] = []
+    with pytest.raises(TimeoutError, match="no word for 0"):
+        call(toy.socket, "wait", lambda done, total: seen.append(done), silence=0.4, marker=str(marker))
+    assert seen == [0]
+    marker.touch()
+    assert call(toy.socket, "wait", silence=10.0, marker=str(marker)) == pid
+
+
+def test_a_process_that_is_killed_whenever_it_starts_is_given_up(start: Start) -> None:
+    """As the kernel does where memory is short; not after five minutes only."""
+    with pytest.raises(StageError, match="is memory short"):
+        start("dying").call("pid")
+
+
+def test_a_process_that_refuses_to_start_says_why(start: Start) -> None:
+    refusing = start("refusing")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"^--model here:\nno 'weights' in it$"):
+            refusing.call("pid")
 
 
 def test_calls_run_side_by_side(toy: Service) -> None:

@@ -2,7 +2,13 @@
 
 import json
 import os
+import shutil
+import signal
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client
 from pathlib import Path
@@ -11,7 +17,9 @@ import engine_contract as contract
 import pytest
 
 from eval.engine import EvalEngine, Sampling
+from eval.engine_server import load_engine
 from eval.engines import names
+from tasks.child import child_environment
 from tasks.failure import InputError
 
 pytestmark = pytest.mark.vllm
@@ -34,6 +42,115 @@ def test_contract(
     check: Callable[[EvalEngine, contract.Fixture], None], engine: contract.ServedEngine, tiny: contract.Fixture
 ) -> None:
     check(engine, tiny)
+
+
+@pytest.fixture(scope="module")
+def lora(tiny: contract.Fixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[contract.ServedEngine]:
+    """As on CUDA: adapters are applied to each request where vLLM can."""
+    served = contract.ServedEngine("vllm=lora", tiny.model, tmp_path_factory.mktemp("log") / "engine.log")
+    yield served
+    served.close()
+
+
+def test_lora_answers_nearly_as_merged_weights(
+    lora: contract.ServedEngine, engine: contract.ServedEngine, tiny: contract.Fixture
+) -> None:
+    contract.check_an_adapter_comes_and_goes(lora, tiny)
+    contract.check_an_adapter_without_effect_is_refused(lora, tiny)
+    merged, applied = (contract.generate(one, contract.GREEDY, tiny.adapted(tiny.adapter)) for one in (engine, lora))
+    assert sum(a == b for a, b in zip(merged, applied, strict=True)) > len(merged) // 2  # rounded elsewhere
+    assert lora.info().numerics != engine.info().numerics
+
+
+ODD = {
+    "DoRA": {"use_dora": True},
+    "a high rank": {"r": 256},
+    "a rank pattern": {"rank_pattern": {"q_proj": 256}},
+    "saved modules": {"modules_to_save": ["norm"]},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_vllm_cannot_apply_is_merged(
+    name: str, lora: contract.ServedEngine, tiny: contract.Fixture, tmp_path: Path
+) -> None:
+    """Beside plain adapters, in any order."""
+    from eval.merge import load_base
+
+    odd = tiny.adapted(contract.adapt(load_base(tiny.model), tmp_path / "odd", **ODD[name]))
+    plain = tiny.adapted(tiny.adapter)
+    before = [contract.generate(lora, contract.GREEDY, one) for one in (tiny.base, plain)]
+    found = contract.generate(lora, contract.GREEDY, odd)
+    assert sum(a != b for a, b in zip(found, before[0], strict=True)) > len(found) // 2
+    assert [contract.generate(lora, contract.GREEDY, one) for one in (tiny.base, plain)] == before
+    assert contract.generate(lora, contract.GREEDY, odd) == found
+    reference = load_engine("transformers", tiny.model)
+    expected = contract.generate(reference, contract.GREEDY, odd)
+    reference.close()
+    assert sum(a == b for a, b in zip(found, expected, strict=True)) > len(found) // 2  # another engine's roundings
+
+
+def test_an_engine_that_cannot_start_says_why_and_what_helps(tiny: contract.Fixture, tmp_path: Path) -> None:
+    odd = Path(shutil.copytree(tiny.model, tmp_path / "odd"))
+    config = json.loads((odd / "config.json").read_text())
+    (odd / "config.json").write_text(json.dumps({**config, "num_attention_heads": 3}))
+    served = contract.ServedEngine("vllm", str(odd), tmp_path / "engine.log")
+    try:
+        with pytest.raises(InputError, match=r"(?s)the vLLM engine cannot start: .*--engine transformers"):
+            served.info()
+    finally:
+        served.close()
+
+
+@pytest.fixture(scope="module")
+def server(tiny: contract.Fixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of vLLM's own server, as somebody else may run it."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    flags = ["--model", tiny.model, "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16",
+             "--enforce-eager", "--enable-lora", "--max-lora-rank", "16", "--max-model-len", str(contract.CONTEXT),
+             "--kv-cache-memory-bytes", str(1 << 28), "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096",
+             "--generation-config", "vllm"]  # fmt: skip
+    environment = child_environment(
+        {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_NO_USAGE_STATS": "1", "OMP_NUM_THREADS": "1"}
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags],
+            stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 180
+        while not _answers(port):
+            assert process.poll() is None, (folder / "log").read_text()[-3000:]
+            assert time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
+            time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as reply:
+            return reply.status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_contract_of_the_endpoint_engine_with_vllms_server(
+    check: Callable[[EvalEngine, contract.Fixture], None], server: str, tiny: contract.Fixture
+) -> None:
+    """In this process: the engine is a client, and cheap to make."""
+    engine = load_engine(f"endpoint={server}", tiny.model)
+    try:
+        check(engine, tiny)
+    finally:
+        engine.close()
 
 
 def test_a_caller_that_dies_leaves_no_requests_behind(engine: contract.ServedEngine, tiny: contract.Fixture) -> None:

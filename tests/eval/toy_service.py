@@ -2,12 +2,13 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from eval.service import Progress, serve
 from tasks.failure import FailureKind, InputError, StageError
@@ -62,20 +63,28 @@ def bug(progress: Progress) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
+def refuse() -> NoReturn:
+    raise InputError("--model here:\nno 'weights' in it")
+
+
 METHODS = {method.__name__: method for method in (echo, pid, count, meet, wait, spawn, wrong_input, failed_stage, bug)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=Path, required=True)
-    parser.add_argument("--start", choices=("well", "badly", "never"), default="well")
+    parser.add_argument("--start", choices=("well", "badly", "never", "refusing", "dying"), default="well")
     arguments = parser.parse_args()
     if arguments.start == "badly":
         sys.exit("the weights are not there")
+    if arguments.start == "dying":
+        os.kill(os.getpid(), signal.SIGKILL)
     if arguments.start == "never":
         print("still loading", flush=True)
         time.sleep(600)
-    serve(arguments.socket, METHODS)
+    if arguments.start == "refusing":
+        print("loading " * 1000, flush=True)
+    serve(arguments.socket, lambda: refuse() if arguments.start == "refusing" else METHODS)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,8 @@ class Laboratory:
     ) -> Started:
         """Start a new run in `root/name`."""
         places = ["--run-dir", self.root / name, "--cache-dir", self.cache, "--memory-dir", self.memory(name)]
-        return self.call(name, *flags, *places, python=python, env=env)
+        engine = ["--engine", "transformers"]  # unless told: vLLM may be installed, and takes long to start
+        return self.call(name, *engine, *flags, *places, python=python, env=env)
 
     def call(
         self, name: str, *flags: str | Path, python: tuple[str, ...] = (), env: dict[str, str] | None = None

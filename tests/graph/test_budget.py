@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from eval.probe import probe_items
 from eval.result import EvalResult
 from graph.budget import DELIVERY_SECONDS, MERGE_SECONDS, OVERHEAD_SECONDS, SLOWER, Budget, Clock
 from graph.config import PROFILES, RunConfig, choose_profile, parse_duration
@@ -25,7 +26,7 @@ def budget(folder: Path, used: float = 0.0, **changes: Any) -> Budget:
     return Budget(config, folder / "clock.json", test_items=100, other_items=50)
 
 
-def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, generated: int = 1) -> Experiment:
+def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, generated: int = 25) -> Experiment:
     """An experiment whose two evaluations took some seconds; after the baseline it is trained."""
     result = EvalResult(
         split="selection", n=25, samples=1, score=0.5, standard_error=0.1, unparsed=0, truncated=0,
@@ -42,9 +43,9 @@ def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, gene
 
 
 def test_the_time_of_test_and_delivery_is_set_aside(tmp_path: Path) -> None:
-    """Test items are answered by both models, each at the pace of the slowest of its kind, and a little slower."""
+    """Both models answer the test and the probe; each at the pace of its slowest, and a little slower."""
     found = budget(tmp_path).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
-    assert found == pytest.approx(100 * (55.0 / 50) * SLOWER + DELIVERY_SECONDS)
+    assert found == pytest.approx((100 + len(probe_items())) * 55.0 / 50 * SLOWER + DELIVERY_SECONDS)
     merging = budget(tmp_path, merge=True).reserve([experiment(0, evaluation=30.0), experiment(1, evaluation=25.0)])
     assert merging == pytest.approx(found + MERGE_SECONDS)
 
@@ -62,6 +63,20 @@ def test_a_trained_model_is_expected_to_end_its_answers(cut: float, expected: fl
 def test_an_evaluation_from_the_cache_says_nothing_about_time(tmp_path: Path) -> None:
     """A resumed run reads completions back in no time."""
     assert budget(tmp_path).evaluation_seconds([experiment(0), experiment(1, evaluation=99.0, generated=0)]) == 10.0
+
+
+def test_an_evaluation_that_stopped_early_counts_as_a_whole_one(tmp_path: Path) -> None:
+    """25 of 100 selection items took 10 s, so all would have taken 40 s; feedback is never cut."""
+    stopped = experiment(1, evaluation=20.0)
+    assert stopped.selection is not None
+    stopped = stopped.model_copy(update={"selection": stopped.selection.model_copy(update={"split_n": 100})})
+    assert budget(tmp_path).evaluation_seconds([stopped]) == pytest.approx(50.0)
+
+
+def test_an_evaluation_with_answers_from_the_cache_counts_as_a_whole_one(tmp_path: Path) -> None:
+    """After a restart 5 of 25 items were left on each split, and took 10 s."""
+    resumed = experiment(1, evaluation=20.0, generated=5)
+    assert budget(tmp_path).evaluation_seconds([resumed]) == pytest.approx(100.0)
 
 
 def test_what_earlier_sessions_used_counts(tmp_path: Path) -> None:
@@ -148,8 +163,8 @@ def test_roles_are_told_what_a_share_buys_and_what_all_the_time_would(tmp_path: 
     told = {share: found.remaining(trials, share) for share in (None, 1 / 3, 0.5, 1.0)}
     assert told[None] == told[1 / 3]
     assert len({one.most_tokens for one in told.values()}) == 1
-    assert told[1.0].training_tokens == told[1.0].most_tokens == pytest.approx(888 * 100, rel=0.02)
-    assert told[0.5].training_tokens == pytest.approx(424 * 100, rel=0.02)
+    assert told[1.0].training_tokens == told[1.0].most_tokens == pytest.approx(832 * 100, rel=0.02)
+    assert told[0.5].training_tokens == pytest.approx(396 * 100, rel=0.02)
     assert budget(tmp_path, max_experiments=1).remaining(trials).training_tokens == told[1.0].most_tokens
 
 

@@ -51,6 +51,7 @@ def experiment(number: int, *, trained: bool = True, scored: bool = True) -> Exp
         ({1: verdict(0.01, half=0.3), 2: verdict(-0.02, half=0.3)}, 0),  # all of it may be chance
         ({1: verdict(-0.3), 2: verdict(-0.2)}, 0),  # never a worse one
         ({1: verdict(0.2), 2: verdict(0.2)}, 1),  # of equals the first
+        ({1: verdict(0.3, split_n=300), 2: verdict(0.2, split_n=50)}, 2),  # the first was stopped as hopeless
         ({}, 0),
     ],
 )
@@ -92,7 +93,7 @@ def test_exact_effects_are_not_shrunken_and_noise_is_shrunken_to_nothing() -> No
 def test_verdicts_in_words(outcome: str, words: str) -> None:
     """Outcome, incumbent, effect with sign, interval, p-value and its threshold."""
     said = in_words(verdict(0.12, outcome=outcome, incumbent=2))
-    assert said == f"{words} (95 % +0.020 to +0.220, p=0.2000, alpha 0.050)"
+    assert said == f"{words} (95 % +0.020 to +0.220, p=0.2000, alpha 0.050, n=50)"
 
 
 def test_scores_in_words() -> None:
@@ -138,3 +139,14 @@ def test_candidates_wait_until_they_are_recorded() -> None:
     assert [one.number for one in waiting(state)] == [2]
     merged = by_number([experiment(2), experiment(1)], [experiment(1, trained=False)])
     assert [(one.number, one.training is None) for one in merged] == [(1, True), (2, False)]
+
+
+def test_what_was_stopped_early_says_so() -> None:
+    """In the verdict and in the score: of how many items."""
+    assert in_words(verdict(0.12, outcome="undecided", incumbent=2).model_copy(update={"split_n": 300})).endswith(
+        "n=50 of 300)"
+    )
+    whole = experiment(1)
+    assert whole.selection
+    stopped = whole.model_copy(update={"selection": whole.selection.model_copy(update={"split_n": 300})})
+    assert scores(stopped) == "selection 0.500 ± 0.098 (n=50 of 300, unparsed 4%)"

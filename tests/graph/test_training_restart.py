@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from eval.devices import Devices
 from graph import actions
 from memory.records import TrainingConfig
 from roles.recipes.request import CHECKPOINTS, LOSSES, REQUEST, TrainingRequest
@@ -24,8 +25,8 @@ def test_what_an_earlier_training_left(rate: float, kept: bool, tmp_path: Path) 
     (tmp_path / CHECKPOINTS / "checkpoint-25").mkdir(parents=True)
     (tmp_path / LOSSES).write_text("")
     asked = before.model_copy(update={"config": TrainingConfig(learning_rate=rate)})
-    quiet = SimpleNamespace(terminal=SimpleNamespace(bar=lambda *_: lambda *_: None, loss=lambda *_: None))
-    context: Any = quiet
+    terminal = SimpleNamespace(bar=lambda *_: lambda *_: None, loss=lambda *_: None)
+    context: Any = SimpleNamespace(terminal=terminal, devices=Devices())
     with pytest.raises(StageError):
         actions._run_training(context, 1, asked, None)
     assert (tmp_path / CHECKPOINTS).exists() is kept

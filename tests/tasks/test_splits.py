@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.splits import FEW, TEST_ROWS, Splits, split_samples
+from tasks.splits import FEW, TEST_ROWS, Splits, split_samples, with_units
 from tasks.task import Sample
 
 SPLITS = ("feedback", "selection", "test")
@@ -133,6 +133,22 @@ def test_rows_linked_by_clusters_and_questions_stay_together() -> None:
         random.Random(salt).shuffle(chain)
         splits = split_samples([*groups(a=150), *chain])
         assert len({tuple(sides(splits, item.id)) for item in chain}) == 1
+
+
+def test_rows_that_stay_together_are_known_as_one_unit() -> None:
+    """Statistics count them once."""
+    alone = sample(0)
+    twins = [sample(i, content="the same", options=("a", "b")) for i in (1, 2)]
+    table = [sample(i, cluster="t") for i in (3, 4)]
+    linked = [sample(5, cluster="u", content="both"), sample(6, cluster="v", content="both"), sample(7, cluster="v")]
+    found = {one.id: one.cluster for one in with_units([alone, *twins, *table, *linked])}
+    ids = [one.id for one in (alone, *twins, *table, *linked)]
+    clusters = [found[id_] for id_ in ids]
+    assert clusters[0] == ""
+    assert clusters[1] == clusters[2] != ""
+    assert clusters[3:5] == ["t", "t"]
+    assert len(set(clusters[5:])) == 1
+    assert len(set(clusters)) == 4
 
 
 def test_other_options_make_another_question() -> None:

@@ -66,6 +66,19 @@ def test_a_failure_counts_against_the_move_unless_it_was_not_its_fault(kind: Fai
     assert (expected(broken).effect < 0.04) == (kind not in innocent)
 
 
+def test_what_was_stopped_early_counts_as_far_as_it_came() -> None:
+    """It was stopped because it looked bad, so its effect is too low; counted so, the mean of nothing stays nothing."""
+    whole = made(-0.3)
+    assert whole.selection is not None
+    stopped = whole.model_copy(
+        update={"selection": whole.selection.model_copy(update={"split_n": 3 * whole.selection.n})}
+    )
+    prior = corrected(0.1, [], stopped.task, stopped.model).effect
+    full, part = (corrected(0.1, [(one, -0.3)], one.task, one.model).effect for one in (whole, stopped))
+    assert full == pytest.approx((2 * prior - 0.3) / 3, abs=1e-4)
+    assert part == pytest.approx((2 * prior - 0.3 / 3) / (2 + 1 / 3), abs=1e-4)
+
+
 def test_corrected_is_a_weighted_mean() -> None:
     assert corrected(0.1, [(made(0.4), 0.4)], "toy", "tiny").effect == pytest.approx(0.2)
 
