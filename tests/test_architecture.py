@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("graph", "roles", "memory", "eval", "tasks")
 """From the top down; a room imports only rooms that stand after it."""
 HEAVY = {"torch", "transformers", "peft", "trl", "vllm"}
-HEAVY_ALLOWED = ("eval/engines/", "eval/decoding.py", "roles/recipes/sft.py")
+HEAVY_ALLOWED = ("eval/engines/", "eval/decoding.py", "eval/precision.py", "roles/recipes/sft.py")
 """Modules of child processes, which may load them when they are imported."""
 LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
