@@ -33,7 +33,7 @@ from eval.hardware import survey_hardware
 from eval.ledger import open_test
 from eval.probe import grade, probe_items, regression
 from eval.replication import recipe_effect
-from eval.result import EvalResult, ItemResult, Split, mean_metrics, summarise
+from eval.result import EvalResult, ItemResult, Split, scored_items, summarise
 from eval.sequential import in_order, looks
 from eval.service import Method, Progress, call, serve
 from eval.verdict import Verdict, compare, is_hopeless, paired
@@ -260,7 +260,7 @@ class Evaluator:
                 part, checkpoint, sampling, engine, lambda done, _, n=before: progress(n + done, len(samples))
             )
             generated += new
-            items += [self._item(sample, texts) for sample, texts in zip(part, completions, strict=True)]
+            items += scored_items(self._benchmark.scorer, part, completions)
             if rival and len(items) < len(samples) and self._is_hopeless(items, len(samples), rival):
                 break
         place = {sample.id: number for number, sample in enumerate(samples)}
@@ -339,21 +339,6 @@ class Evaluator:
                 generated += len(chunk)
             progress(start + len(chunk), len(samples))
         return [cache.load(key) for key in keys], generated
-
-    def _item(self, sample: Sample, completions: list[Completion]) -> ItemResult:
-        scores = [self._benchmark.scorer.score(completion.text, sample) for completion in completions]
-        return ItemResult(
-            id=sample.id,
-            group=sample.group,
-            prompt=sample.prompt,
-            answer=sample.answer,
-            completions=tuple(completion.text for completion in completions),
-            scores=tuple(score.score for score in scores),
-            parsed=tuple(score.parsed for score in scores),
-            truncated=any(completion.finish != "stop" for completion in completions),
-            cluster=sample.cluster,
-            metrics=mean_metrics(scores),
-        )
 
     def _verdict(self, label: str, incumbent: str, split: Split, alpha: float, seed: int) -> Verdict:
         """On the items that both have answered: an evaluation may have stopped early."""

@@ -1,5 +1,6 @@
 """What an evaluation leaves behind: one record an item, and the aggregate of a split."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -7,10 +8,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from eval.engine import Completion
 from eval.f1 import item_f1
 from eval.resampling import Estimate, estimate, standard_error
+from tasks import scoring
 from tasks.record import Record
-from tasks.task import ItemScore, Metric
+from tasks.task import ItemScore, Metric, Sample, Scorer
 
 Split = Literal["feedback", "selection", "test"]
 
@@ -98,7 +101,38 @@ def item_values(items: Sequence[ItemResult], metric: Metric) -> np.ndarray:
     return np.array([item.score for item in items])
 
 
-def mean_metrics(scores: Sequence[ItemScore]) -> dict[str, float]:
+def scored_items(
+    scorer: Scorer, samples: Sequence[Sample], completions: Sequence[Sequence[Completion]]
+) -> list[ItemResult]:
+    """The records of samples that were answered; a scorer that is slow does many at once.
+
+    Args:
+        completions: at least one for each sample.
+    """
+    pairs = [(one.text, sample) for sample, drawn in zip(samples, completions, strict=True) for one in drawn]
+    scores = iter(scoring.score_all(scorer, pairs))
+    return [
+        _item(sample, drawn, list(itertools.islice(scores, len(drawn))))
+        for sample, drawn in zip(samples, completions, strict=True)
+    ]
+
+
+def _item(sample: Sample, completions: Sequence[Completion], scores: Sequence[ItemScore]) -> ItemResult:
+    return ItemResult(
+        id=sample.id,
+        group=sample.group,
+        prompt=sample.prompt,
+        answer=sample.answer,
+        completions=tuple(completion.text for completion in completions),
+        scores=tuple(score.score for score in scores),
+        parsed=tuple(score.parsed for score in scores),
+        truncated=any(completion.finish != "stop" for completion in completions),
+        cluster=sample.cluster,
+        metrics=_mean_metrics(scores),
+    )
+
+
+def _mean_metrics(scores: Sequence[ItemScore]) -> dict[str, float]:
     """Sub-metrics of an item's samples; one that a sample does not have counts as 0 there."""
     names = dict.fromkeys(name for score in scores for name in score.metrics)
     return {name: sum(score.metrics.get(name, 0.0) for score in scores) / len(scores) for name in names}

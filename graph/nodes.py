@@ -44,6 +44,7 @@ def make_survey(context: RunContext) -> Survey:
         prompt=task.prompt,
         prompt_fields=tuple(fields(task.prompt)),
         answer=scoring.load(task.scorer).contract(),
+        scorer=str(task.scorer["name"]),
         metric=task.metric,
         max_new_tokens=task.max_new_tokens,
         groups=description.groups,

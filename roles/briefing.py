@@ -24,6 +24,8 @@ class TaskCard(Record):
     """The prompt template of the benchmark, a Jinja template over `prompt_fields`."""
     prompt_fields: tuple[str, ...]
     answer: AnswerContract
+    scorer: str = ""
+    """Name of the scorer."""
     metric: Metric
     max_new_tokens: int
     groups: dict[str, int]

@@ -190,7 +190,11 @@ def _check_gold(scorer: Scorer, sample: Sample, where: str, *, strict: bool) -> 
     """
     if not sample.answer:
         raise InputError(f"{where}: the reference answer is empty")
+    check: Callable[[Sample], None] | None = getattr(scorer, "check_reference", None)
     try:
+        if check:  # of a scorer that runs what it scores
+            check(sample)
+            return
         gold = scorer.score(sample.answer, sample)
         scorer.score(scorer.contract().example, sample)
     except ValueError as error:

@@ -7,8 +7,8 @@ of disks, and no process outlives the call.
 
 The kernel bounds the number of processes, so that the next fork fails: by a control group where we may make one
 (`tasks/control_group.py`); otherwise, for root, whom RLIMIT_NPROC does not bind, by running the command as a user whom
-it binds (`OTHER_USER`); for anybody else by RLIMIT_NPROC itself. The memory of all processes together, scratch files
-included, it bounds by a control group.
+it does bind (`OTHER_USER` in `tasks/bubblewrap.py`); for anybody else by RLIMIT_NPROC itself. By a control group it
+also bounds the memory of all processes together, scratch files included.
 
 Not covered:
 
@@ -30,7 +30,6 @@ Not covered:
   call.
 """
 
-import functools
 import os
 import re
 import shutil
@@ -39,27 +38,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-from pydantic import Field
-
+from tasks.bubblewrap import INSTALL, Mounts, best_way, launch, probe, same
 from tasks.control_group import control_group, kernel_binds
 from tasks.failure import FailureKind, StageError
-from tasks.record import Record
 from tasks.supervise import Finished, Limits, Surroundings, supervised
-from tasks.system_calls import filter_file
 
-INSTALL = "apt-get install bubblewrap"
-OTHER_USER = 2_000_000_000
-"""User and group id on the host of what root runs where no control group bounds it; nobody has it.
+__all__ = [
+    "INSTALL", "Limits", "Mounts", "available", "process_bound", "raise_for_failure", "run", "run_script", "same"
+]  # fmt: skip
 
-The command can do with root's files in the bound folders what root can: it holds the capability to pass over their
-permissions, inside its user namespace, and no other. What it writes belongs to this id.
-"""
-_SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc/ld.so.cache", "etc/alternatives")
-_ISOLATION = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox")
-_STRICTER = ("--unshare-user", "--disable-userns")  # bubblewrap 0.8
-_BECOMING = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_OVERRIDE")
 # Set inside the sandbox, where the user's other processes do not count; a lower limit of the host stays.
 _SET_LIMITS = """
 import os, resource as r, sys
@@ -68,36 +56,28 @@ for name, value in zip(("CPU", "AS", "FSIZE", "NPROC", "CORE"), map(int, sys.arg
     hard = r.getrlimit(kind)[1]
     hard = value + (name == "CPU") if hard == r.RLIM_INFINITY else min(hard, value + (name == "CPU"))
     r.setrlimit(kind, (min(value, hard), hard))
+os.closerange(3, r.getrlimit(r.RLIMIT_NOFILE)[0])
 os.execvp(sys.argv[6], sys.argv[6:])
 """
 
 _HARMFUL = re.compile(r"[^\n\t\x20-\x7e\xa0-\U0010ffff]")  # control characters steer the terminal
-
-
-class Mounts(Record):
-    """What a command sees besides the system and Python; of two nested paths the deeper one wins."""
-
-    readonly: Mapping[Path, Path] = Field(default_factory=dict)
-    """Path inside -> existing file or folder outside."""
-    writable: Mapping[Path, Path] = Field(default_factory=dict)
-    """Path inside -> existing folder outside; the first one is the working directory."""
-    masked: tuple[Path, ...] = ()
-    """Folders inside a read-only one that shall look empty."""
-
-
 _DEFAULT = Limits()
 _STAGE = "prepare_data"
-
-
-def same(*paths: Path) -> dict[Path, Path]:
-    """Bindings of paths at the same place inside as outside."""
-    return {path.absolute(): path.absolute() for path in paths}
 
 
 def available() -> str | None:
     """None if bubblewrap works here (really tried, once), otherwise why not and the install command."""
     path = shutil.which("bwrap")
-    return f"bubblewrap is not installed ({INSTALL})" if path is None else _probe(path, False)[0]
+    return f"bubblewrap is not installed ({INSTALL})" if path is None else probe(path, False)[0]
+
+
+def process_bound() -> str:
+    """What bounds the number of processes here: `control group`, `other user`, `RLIMIT_NPROC` or `supervisor`."""
+    if "pids" in kernel_binds():
+        return "control group"
+    if best_way().other_user:
+        return "other user"
+    return "supervisor" if os.geteuid() == 0 else "RLIMIT_NPROC"
 
 
 def run(
@@ -136,7 +116,7 @@ def run(
         around = Surroundings(group=group, disks=tuple(mounts.writable.values()))
         if complaint is not None:
             return supervised(command, environment, cwd, limits, around)
-        return _launch(_way(), mounts, limits, around, command, environment, cwd)
+        return launch(best_way(), mounts, limits, around, command, environment, cwd)
 
 
 def run_script(
@@ -204,79 +184,3 @@ def _keep_plain_files(folder: Path) -> None:
                     path.unlink()
                 elif mode & (stat.S_ISUID | stat.S_ISGID):
                     path.chmod(mode & 0o777)
-
-
-class _Way(NamedTuple):
-    """One way to call bubblewrap."""
-
-    path: str
-    modern: bool
-    """Version 0.8: scratch space has a size, and no user namespace can be made inside."""
-    other_user: bool
-
-
-def _way() -> _Way:
-    """The best way that works here; there is one."""
-    path = shutil.which("bwrap") or "bwrap"
-    unbound = os.geteuid() == 0 and "pids" not in kernel_binds()
-    if unbound and _probe(path, True)[0] is None:
-        return _probe(path, True)[1]
-    return _probe(path, False)[1]
-
-
-@functools.cache
-def _probe(path: str, other_user: bool) -> tuple[str | None, _Way]:
-    """Why this bubblewrap does not start Python here, if so, and the way it does."""
-    said, way = "", _Way(path, True, other_user)
-    for modern in (True, False):
-        way = _Way(path, modern, other_user)
-        try:
-            python = [sys.executable, "-I", "-S", "-c", "pass"]
-            done = _launch(way, Mounts(), Limits(wall_seconds=30), Surroundings(), python, {}, "/tmp")
-        except OSError as error:
-            return f"{path} does not start: {error} ({INSTALL})", way
-        if done.returncode == 0:
-            return None, way
-        said = done.stderr.strip()
-    return f"{path} makes no sandbox here, which takes user namespaces: {said} ({INSTALL})", way
-
-
-def _launch(
-    way: _Way, mounts: Mounts, limits: Limits, around: Surroundings, command: list[str], env: dict[str, str], cwd: str
-) -> Finished:
-    user, identity = (OTHER_USER, _become(OTHER_USER)) if way.other_user else (None, [])
-    with filter_file() as calls:
-        refused = [] if calls is None else ["--seccomp", str(calls)]
-        prefix = [way.path, *_flags(mounts, limits, way), *refused, "--chdir", cwd]
-        given = {"prefix": prefix, "other_user": user, "descriptors": () if calls is None else (calls,)}
-        return supervised([*identity, *command], env, "/", limits, around.model_copy(update=given))
-
-
-def _become(user: int) -> list[str]:
-    """Words before a command that make it run as another user, who may do with root's files what root may."""
-    override = (f"--{kind}=-all,+dac_override" for kind in ("inh-caps", "ambient-caps", "bounding-set"))
-    return ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *override]
-
-
-def _flags(mounts: Mounts, limits: Limits, way: _Way) -> list[str]:
-    """The arguments of bubblewrap; shallow paths come before deep ones, so that the deeper one wins."""
-    own = (
-        ["--unshare-user", *(word for name in _BECOMING for word in ("--cap-add", name))]
-        if way.other_user
-        else [*(_STRICTER if way.modern else ())]
-    )
-    scratch = [*(["--size", str(limits.file_bytes)] if way.modern else []), "--tmpfs"]
-    system = [Path("/", name) for name in _SYSTEM if os.path.lexists(f"/{name}")]
-    named = [Path(sys.prefix), Path(sys.base_prefix)]
-    python = {*named, *(path.resolve() for path in named)}
-    readonly = same(*(path for path in system if not path.is_symlink()), *sorted(python)) | dict(mounts.readonly)
-    laid = [(path, ["--symlink", str(path.readlink()), str(path)]) for path in system if path.is_symlink()]
-    # Read-only, because root in a user namespace still owns the kernel settings in /proc/sys.
-    laid += [(Path("/proc"), ["--proc", "/proc", "--remount-ro", "/proc"]), (Path("/tmp"), [*scratch, "/tmp"])]
-    laid += [(Path("/dev"), ["--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev"])]
-    laid += [(inside, ["--ro-bind", str(outside), str(inside)]) for inside, outside in readonly.items()]
-    laid += [(inside, [*scratch, str(inside)]) for inside in mounts.masked]
-    laid += [(inside, ["--bind", str(outside), str(inside)]) for inside, outside in mounts.writable.items()]
-    laid.sort(key=lambda item: len(item[0].parts))
-    closed = [word for path in (*mounts.masked, "/") for word in ("--remount-ro", str(path))]
-    return [*_ISOLATION, *own, *(word for _, words in laid for word in words), *closed]

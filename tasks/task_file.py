@@ -73,7 +73,7 @@ def _check(task: Task) -> None:
         if not _NAME.fullmatch(name):
             raise InputError(f"name {name!r}: files are named after it; use letters, digits, `_`, `-` and `.` only")
     for where, origin in [("benchmark", task.benchmark), *zip(names, task.sources, strict=True)]:
-        if (origin.path is None) == (origin.hub is None):
+        if origin.path is None and origin.hub is None:
             raise InputError(f"{where}: {_ORIGIN_HINT}")
     options = [task.options] if isinstance(task.options, str) else task.options
     for template in (task.prompt, task.answer, *options, *filter(None, [task.content])):

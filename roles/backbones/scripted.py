@@ -5,7 +5,7 @@ from typing import Any
 from memory.records import DataRecipe, Diagnosis, Plan, Step, TrainingConfig
 from roles.backbone import D, Question, Usage
 from roles.briefing import DataBriefing
-from roles.practitioner.formats import choice_steps, format_steps, html_steps
+from roles.practitioner.formats import choice_steps, format_steps, html_steps, molecule_steps
 
 
 class Scripted:
@@ -39,7 +39,8 @@ class Scripted:
     def _recipe(self, briefing: DataBriefing) -> DataRecipe:
         steps = format_steps(briefing.survey)
         survey = briefing.survey
-        reading = [step for name in steps for step in (*html_steps(survey, name), *choice_steps(survey, name))]
+        makers = (html_steps, molecule_steps, choice_steps)
+        reading = [step for name in steps for maker in makers for step in maker(survey, name)]
         sample = Step(name="sample", parameters={"rows": min(32, briefing.survey.max_train_rows)})
         return DataRecipe(sources=tuple(steps), steps=(*reading, *steps.values(), sample), reason="scripted")
 

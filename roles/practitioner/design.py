@@ -12,7 +12,15 @@ from pydantic import JsonValue
 
 from memory.records import DataRecipe, Step
 from roles.briefing import Survey
-from roles.practitioner.formats import OFFERED, choice_steps, format_steps, group_field, html_steps, in_task_format
+from roles.practitioner.formats import (
+    OFFERED,
+    choice_steps,
+    format_steps,
+    group_field,
+    html_steps,
+    in_task_format,
+    molecule_steps,
+)
 from tasks.record import Record
 from tasks.template import fields
 
@@ -98,7 +106,7 @@ def recipe_of(design: Design, survey: Survey, reason: str) -> DataRecipe:
         return DataRecipe(sources=design.foundation.sources, steps=steps, reason=reason)
     formats = {name: step for name, step in format_steps(survey).items() if name in design.sources}
     steps = (
-        *(step for name in formats for step in html_steps(survey, name)),
+        *(step for name in formats for step in (*html_steps(survey, name), *molecule_steps(survey, name))),
         *(_require(survey, step) for step in formats.values()),
         Step(name="deduplicate"),
         *(step for name in formats for step in choice_steps(survey, name)),

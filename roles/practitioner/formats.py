@@ -8,6 +8,7 @@ from typing import Any
 from memory.records import Step
 from roles.briefing import Survey, TaskCard
 from tasks.corpus import CorpusSource
+from tasks.molecule_items import MAKERS
 
 _OPTION = re.compile(r"(?:option|choice|answer)?[_ ]?([a-h])", re.IGNORECASE)
 _OPTIONS = ("options", "choices", "answers", "candidates")
@@ -56,6 +57,21 @@ def html_steps(survey: Survey, name: str) -> list[Step]:
     return [Step(name="html_clean", parameters=parameters)]
 
 
+def molecule_steps(survey: Survey, name: str) -> list[Step]:
+    """The step that makes questions out of a source of molecules, where the benchmark asks what can be computed."""
+    source = _source(survey, name)
+    kinds = _kinds(source, survey.task) if source else []
+    if not kinds:
+        return []
+    parameters: dict[str, Any] = {"source": name, "kinds": kinds, "rows": survey.max_train_rows}
+    return [Step(name="molecule_items", parameters=parameters)]
+
+
+def _kinds(source: CorpusSource, task: TaskCard) -> list[str]:
+    """The benchmark's sub-tasks that can be made from the molecules of a source."""
+    return [group for group in task.groups if group in MAKERS] if "smiles" in source.fields else []
+
+
 def choice_steps(survey: Survey, name: str) -> list[Step]:
     """The step that gives options to a source of open questions, where the benchmark's questions have some."""
     source = _source(survey, name)
@@ -82,6 +98,8 @@ def _source(survey: Survey, name: str) -> CorpusSource | None:
 
 
 def _format_step(source: CorpusSource, task: TaskCard) -> Step | None:
+    if _kinds(source, task):
+        return Step(name="format", parameters={"source": source.name, "answer": "{{ answer }}"})
     options, answer = _option_fields(source), _named(source, _ANSWER)
     if not options and (listed := _list_field(source)):
         length = min(len(row[listed]) for row in source.examples)
@@ -124,7 +142,10 @@ def _multiple_choice(source: CorpusSource, task: TaskCard, options: list[str], a
     letters = "ABCDEFGH"[: len(options)]
     by_letter = all(_letter(row.get(answer)) in {*letters, ""} for row in source.examples)
     texts = ", ".join(f"'{letter}': {option}" for letter, option in zip(letters, options, strict=True))
-    gold = f"{{{{ {{{texts}}}[{answer} | trim(' .()') | upper] }}}}" if by_letter else f"{{{{ {answer} }}}}"
+    letter = f"{answer} | trim(' .()') | upper"
+    gold = f"{{{{ {{{texts}}}[{letter}] }}}}" if by_letter else f"{{{{ {answer} }}}}"
+    if by_letter and task.scorer == "letter":
+        gold = f"{{{{ {letter} }}}}"
     parameters: dict[str, Any] = {"source": source.name, "answer": gold}
     if not set(task.prompt_fields) <= set(source.fields):
         if not set(task.prompt_fields) <= {"question", "options"}:
@@ -173,7 +194,18 @@ def _letter(value: Any) -> str:
 
 def _open_question(name: str, known: Iterable[str], task: TaskCard, question: str, answer: str) -> Step:
     prompt = "task" if set(task.prompt_fields) <= set(known) else f"Question: {{{{ {question} }}}}"
-    return Step(name="format", parameters={"source": name, "prompt": prompt, "answer": f"{{{{ {answer} }}}}"})
+    parameters: dict[str, Any] = {"source": name, "prompt": prompt, "answer": _worded(task, set(known), answer)}
+    return Step(name="format", parameters=parameters)
+
+
+def _worded(task: TaskCard, known: set[str], answer: str) -> str:
+    """The answer's template in the form that the task's scorer reads."""
+    if task.scorer == "math" and "answer" in known:
+        worked = f"{{{{ {answer} }}}}\n\nThe answer is " if answer != "answer" else ""
+        return worked + r"\boxed{{ '{' }}{{ answer }}{{ '}' }}"
+    if task.scorer in ("table_exact", "table_analysis"):
+        return f"Final Answer: {{{{ {answer} }}}}"
+    return f"{{{{ {answer} }}}}"
 
 
 def _html(source: CorpusSource) -> tuple[str, str, str] | None:

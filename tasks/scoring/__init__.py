@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tasks.failure import InputError
 from tasks.record import explain
-from tasks.task import Sample, Scorer
+from tasks.task import ItemScore, Sample, Scorer
 
 
 def names() -> list[str]:
@@ -32,6 +32,14 @@ def parses(scorer: Scorer, text: str, options: Sequence[str] = ()) -> bool:
     if own:
         return bool(own(text))
     return scorer.score(text, Sample(id="", prompt="", answer=text, options=tuple(options))).parsed
+
+
+def score_all(scorer: Scorer, pairs: Sequence[tuple[str, Sample]]) -> list[ItemScore]:
+    """Score many answers; a scorer with a method of this name does several at a time."""
+    own = getattr(scorer, "score_all", None)
+    if own:
+        return list(own([text for text, _ in pairs], [sample for _, sample in pairs]))
+    return [scorer.score(text, sample) for text, sample in pairs]
 
 
 def load(spec: str | dict[str, Any]) -> Scorer:

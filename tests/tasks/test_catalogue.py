@@ -23,7 +23,8 @@ def test_shipped_tasks_are_known_by_their_names() -> None:
 
 
 def test_a_task_is_found_by_name_by_family_and_by_file(tmp_path: Path) -> None:
-    assert find_task("finance_starter") is find_task("finance")
+    assert find_task("finance_starter") is tasks()["finance_starter"]
+    assert find_task("finance").shots
     content = finance_starter.model_dump(mode="json", exclude={"base_dir"}) | {"name": "mine"}
     for name in ("task.yaml", "task.yml"):
         (tmp_path / name).write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -22,7 +22,10 @@ def score(spec: Any, prediction: str, answer: str, *options: str) -> ItemScore:
 
 
 def test_names_are_the_files_of_the_folder() -> None:
-    assert scoring.names() == ["choice", "contains", "exact", "f1", "json_field", "math", "number", "rouge_l"]
+    general = {"choice", "contains", "exact", "f1", "json_field", "letter", "math", "number", "rouge_l"}
+    patent, table = {"par4pc", "pi4pc", "noc4pc"}, {"table_exact", "table_analysis", "chart"}
+    chemistry = {"mol_und", "mol_edit", "mol_opt", "reaction"}
+    assert scoring.names() == sorted(general | patent | table | chemistry)
 
 
 def test_names_import_no_scorer() -> None:

@@ -13,7 +13,7 @@ from tasks.corpus import materialise, read_corpus
 from tasks.decontaminate import Content, Decontaminator
 from tasks.failure import InputError
 from tasks.rows import load_rows
-from tasks.task import Benchmark, Metric, Origin, Sample, Source, Task
+from tasks.task import Benchmark, Metric, Origin, Sample, Shots, Source, Task
 from tasks.task_file import load_task_file
 from tasks.template import render
 
@@ -59,7 +59,14 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         "options": ["{{ a }}", "{{ b }}"],
         "content": "{{ q }}",
         "scorer": {"name": "choice", "accept": "text"},
-        "metric": {"name": "error", "direction": "down", "aggregate": "group_mean"},
+        "metric": {"name": "error", "direction": "down", "aggregate": "group_mean", "only": "g"},
+        "context": ["table"],
+        "shots": {"path": "s.csv", "count": 3, "match": "g"},
+        "leakage": "tables",
+        "protocol": "honest",
+        "paper": {"prompt": "{{ p }}"},
+        "samples": 2,
+        "temperature": 0.5,
         "max_new_tokens": 7,
         "base_dir": "/data",
     }
@@ -69,6 +76,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         **changes,
         "sources": [Source.model_validate(source).model_dump(mode="json")],
         "benchmark": Benchmark.model_validate(benchmark).model_dump(mode="json"),
+        "shots": Shots.model_validate(changes["shots"]).model_dump(mode="json"),
     }
 
 
@@ -89,14 +97,14 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no sources": ({"sources": []}, ["sources: at least one source"]),
     "one name for two sources": ({"sources": [SOURCE, SOURCE]}, ["sources: names must differ", "gazetteer, gazetteer"]),
     "source without a place": ({"sources": [{"name": "s"}]}, ["s: give `path`", "`hub`"]),
-    "benchmark with two places": ({"benchmark": {"path": "a.csv", "hub": "a/b"}}, ["benchmark: give `path`"]),
+    "benchmark without a place": ({"benchmark": {"id": "i"}}, ["benchmark: give `path`"]),
     "source that is a path": ({"sources": [{**SOURCE, "name": "../a"}]}, ["name '../a'", "letters"]),
     "task that is a path": ({"name": "my/task"}, ["name 'my/task'", "letters"]),
     "prompt cut short": ({"prompt": "{{ country"}, ["not a valid template: '{{ country'"]),
     "answer cut short": ({"answer": "{% if a %}"}, ["not a valid template: '{% if a %}'"]),
     "option cut short": ({"options": ["{{ a }}", "{{ b"]}, ["not a valid template: '{{ b'"]),
     "content cut short": ({"content": "{{ b"}, ["not a valid template: '{{ b'"]),
-    "unknown scorer": ({"scorer": "exakt"}, ["unknown scorer 'exakt'", "known scorers: choice, contains, exact"]),
+    "unknown scorer": ({"scorer": "exakt"}, ["unknown scorer 'exakt'", "known scorers: chart, choice, contains"]),
     "scorer without a name": ({"scorer": {"accept": "text"}}, ["unknown scorer None", "known scorers: "]),
     "unknown parameter": ({"scorer": {"name": "exact", "mark": 1}}, ["scorer exact: mark: ", "ignore_case", "marker"]),
     "wrong parameter": ({"scorer": {"name": "number", "tolerance": -1}}, ["scorer number: tolerance: "]),
@@ -168,7 +176,18 @@ def test_the_manual_names_every_key(title: str, schemas: list[type[BaseModel]]) 
         assert f"\n| `{key}` |" in text, f"docs/tasks.md, {title}: no row for `{key}`"
 
 
-@pytest.mark.parametrize("name", scoring.names())
+BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+GENERAL = [name for name in scoring.names() if f"\n### {name}\n" in MANUAL]
+"""Scorers for any task; the others belong to a benchmark."""
+
+
+@pytest.mark.parametrize("name", sorted({*scoring.names()} - {*GENERAL}))
+def test_the_manual_of_the_benchmarks_names_every_other_scorer(name: str) -> None:
+    assert f"\n| `{name}` |" in BENCHMARKS
+    assert "protocol" in type(scoring.load(name)).model_fields
+
+
+@pytest.mark.parametrize("name", GENERAL)
 def test_the_manual_shows_every_scorer(name: str) -> None:
     """A section each, with every parameter and an example that loads."""
     text = sections("###")[name]
@@ -182,7 +201,7 @@ def test_the_manual_shows_every_scorer(name: str) -> None:
     assert f"[`{name}`](#{name})" in MANUAL
 
 
-@pytest.mark.parametrize("name", scoring.names())
+@pytest.mark.parametrize("name", GENERAL)
 def test_the_manual_tells_the_truth_about_scores(name: str) -> None:
     """`With the reference `R`, the completion `C` scores S` holds for the example above it."""
     text = sections("###")[name]
