@@ -8,8 +8,11 @@ optional; other fields are passed over. A scorer of multiple choice takes the te
 `context.options`.
 
 Each line out is a JSON object with `score`, `parsed` and `metrics`; the score is between 0 and 1, or an error, and then
-the line says `"lower_is_better": true`. The last line holds the aggregate: `n` items, the share `unparsed`, the `mean`
-(of errors it is called `mae`), the same `by_subtask`, and `f1` where the metrics hold counts.
+the line says `"lower_is_better": true`. A case that cannot be compared, because of its reference or its context, scores
+0 and says why in `error`; it counts among the `errors` and is left out of the means.
+
+The last line holds the aggregate: `n` items, the share `unparsed`, the `mean` (of errors it is called `mae`), the same
+`by_subtask`, and `f1` where the metrics hold counts.
 """
 
 import argparse
@@ -81,18 +84,15 @@ def score_file(task: Task, protocol: Protocol, path: Path) -> list[dict[str, Any
     """The lines out for a file of answers, the aggregate last.
 
     Raises:
-        InputError: a line cannot be read or compared (the file and the line are named), or the task's scorer does not
-            know the protocol.
+        InputError: a line cannot be read (the file and the line are named), or the task's scorer does not know the
+            protocol.
     """
     scorer = scorer_of(task, protocol)
-    cases = _read(path)
-    samples = [case.sample(number) for number, case in cases.items()]
-    if hasattr(scorer, "score_all"):
-        scores = _score_all(scorer, path, cases, samples)
-    else:
-        scores = [_score(scorer, path, case, sample) for case, sample in zip(cases.values(), samples, strict=True)]
-    subtasks = [case.subtask for case in cases.values()]
-    return [*map(_line, scores), {"aggregate": aggregate(scores, subtasks)}]
+    pairs = [(case.prediction, case.sample(number)) for number, case in _read(path).items()]
+    scores = _scores(scorer, pairs)
+    good = [(score, sample) for score, (_, sample) in zip(scores, pairs, strict=True) if isinstance(score, ItemScore)]
+    found = aggregate([score for score, _ in good], [None if s.group == WHOLE else s.group for _, s in good])
+    return [*map(_line, scores), {"aggregate": {**found, "n": len(scores), "errors": len(scores) - len(good)}}]
 
 
 def scorer_of(task: Task, protocol: Protocol) -> Scorer:
@@ -155,22 +155,24 @@ def _read(path: Path) -> dict[int, Case]:
     return cases
 
 
-def _score(scorer: Scorer, path: Path, case: Case, sample: Sample) -> ItemScore:
+def _scores(scorer: Scorer, pairs: Sequence[tuple[str, Sample]]) -> list[ItemScore | str]:
+    """The score of each answer, or why there is none; many at once where the scorer can and nothing is wrong."""
     try:
-        return scorer.score(case.prediction, sample)
+        return list(scoring.score_all(scorer, pairs))
+    except ValueError:
+        return [_score(scorer, *pair) for pair in pairs]
+
+
+def _score(scorer: Scorer, prediction: str, sample: Sample) -> ItemScore | str:
+    try:
+        return scorer.score(prediction, sample)
     except ValueError as error:  # a reference, a sub-task or a context that cannot be used
-        raise InputError(f"{path}, line {sample.id}: {error}") from None
+        return str(error)
 
 
-def _score_all(scorer: Any, path: Path, cases: dict[int, Case], samples: list[Sample]) -> list[ItemScore]:
-    """For scorers that are quicker with many answers at once."""
-    try:
-        return scorer.score_all([case.prediction for case in cases.values()], samples)
-    except ValueError as error:
-        raise InputError(f"{path} (samples go by line): {error}") from None
-
-
-def _line(score: ItemScore) -> dict[str, Any]:
+def _line(score: ItemScore | str) -> dict[str, Any]:
+    if isinstance(score, str):
+        return {"score": 0.0, "parsed": False, "metrics": {}, "error": score}
     line = {"score": score.score, "parsed": score.parsed, "metrics": score.metrics}
     return {**line, "lower_is_better": True} if score.lower_is_better else line
 

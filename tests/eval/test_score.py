@@ -85,8 +85,10 @@ def test_scorers_without_protocols_know_honest_only(cases: Any, capsys: pytest.C
     capsys.readouterr()
     assert main(["--task", "finance_starter", "--in", str(file), "--protocol", "paper"]) == 2
     assert "the scorer of finance_starter, choice, knows honest only" in capsys.readouterr().err
-    assert main(["--task", "finance_starter", "--in", str(file)]) == 2
-    assert f"{file}, line 2: sample 2 has no options" in capsys.readouterr().err
+    lines = run("finance_starter", file, capsys=capsys)
+    assert [line.get("score") for line in lines] == [1, 0, None]
+    assert "sample 2 has no options" in lines[1]["error"]
+    assert {name: lines[2]["aggregate"][name] for name in ("n", "errors", "mean")} == {"n": 2, "errors": 1, "mean": 1}
     assert run("finance_starter", cases(json.loads(file.read_text().splitlines()[0])), capsys=capsys)[0]["score"] == 1
 
 
@@ -188,8 +190,7 @@ def test_many_answers_at_once(cases: Any, monkeypatch: pytest.MonkeyPatch) -> No
     lines = score_file(task, "honest", cases(("x", "y"), "", ("z", "y")))
     assert seen == [(["x", "z"], ["1", "3"])]
     assert lines[-1]["aggregate"]["mean"] == 1
-    with pytest.raises(Exception, match=r"cases.jsonl \(samples go by line\): sample 3 has no table"):
-        score_file(task, "honest", cases(("", "y")))
+    assert score_file(task, "honest", cases(("", "y")))[-1]["aggregate"]["errors"] == 1  # one by one, to see which
 
 
 # --- the aggregate
