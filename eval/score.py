@@ -92,7 +92,8 @@ def score_file(task: Task, protocol: Protocol, path: Path) -> list[dict[str, Any
     scores = _scores(scorer, pairs)
     good = [(score, sample) for score, (_, sample) in zip(scores, pairs, strict=True) if isinstance(score, ItemScore)]
     found = aggregate([score for score, _ in good], [None if s.group == WHOLE else s.group for _, s in good])
-    return [*map(_line, scores), {"aggregate": {**found, "n": len(scores), "errors": len(scores) - len(good)}}]
+    errors = len(scores) - len(good)
+    return [*map(_line, scores), {"aggregate": {**found, "n": len(scores), **({"errors": errors} if errors else {})}}]
 
 
 def scorer_of(task: Task, protocol: Protocol) -> Scorer:
