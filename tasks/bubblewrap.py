@@ -4,7 +4,8 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ OTHER_USER = 2_000_000_000
 """User and group id on the host of what root runs where no control group bounds it; nobody has it.
 
 The command can do with root's files in the bound folders what root can: it holds the capability to pass over their
-permissions, inside its user namespace, and no other. What it writes belongs to this id.
+permissions, inside its user namespace, and no other. What it wrote is root's when it has ended.
 """
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc/ld.so.cache", "etc/alternatives")
 _ISOLATION = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox")
@@ -91,13 +92,29 @@ def launch(
             other_user=user,
             disks=around.disks,
         )
-        return supervised([*become, *command], env, "/", limits, inside)
+        try:
+            return supervised([*become, *command], env, "/", limits, inside)
+        finally:
+            if way.other_user:
+                _take_over(around.disks)
 
 
 def _become(user: int) -> list[str]:
     """Words before a command that make it run as another user, who may do with root's files what root may."""
-    override = (f"--{kind}=-all,+dac_override" for kind in ("inh-caps", "ambient-caps", "bounding-set"))
-    return ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *override]
+    keep = [f"--{kind}=-all,+dac_override" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
+    keep += ["--securebits=+no_setuid_fixup"]  # so that access(2) tells of this right, too
+    return ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *keep]
+
+
+def _take_over(folders: Iterable[Path]) -> None:
+    places = list(folders)
+    for place in places:
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.stat(follow_symlinks=False).st_uid == OTHER_USER:
+                    os.chown(entry.path, os.geteuid(), os.getegid(), follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    places.append(Path(entry.path))
 
 
 def _flags(mounts: Mounts, limits: Limits, way: Way) -> list[str]:

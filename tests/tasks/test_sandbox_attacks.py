@@ -19,7 +19,6 @@ import pytest
 from sandbox_attack import CHECKOUT, MIB, TRIED, Attack, refused, tried
 
 from tasks import bubblewrap, control_group, sandbox, supervise
-from tasks.bubblewrap import OTHER_USER
 from tasks.failure import StageError
 from tasks.sandbox import Mounts, available, raise_for_failure, run, run_script
 from tasks.supervise import Finished
@@ -50,6 +49,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         for module in (control_group, bubblewrap):
             monkeypatch.setattr(module, "kernel_binds", frozenset)
         assert bubblewrap.best_way().other_user
+        assert sandbox.process_bound() == "other user"
     if request.param == "looked at":
         plain = bubblewrap.best_way()._replace(other_user=False)
         monkeypatch.setattr(sandbox, "best_way", lambda: plain)
@@ -101,8 +101,7 @@ def test_honest_program_runs(way: str, attack: Attack, tmp_path: Path) -> None:
     )
     assert (finished.returncode, finished.stopped, finished.stdout) == (0, None, "512.0\n"), finished.stderr
     assert json.loads((out / "folder/inside/data.jsonl").read_text())["answer"] == 2
-    if way == "as another user":
-        assert (out / "folder").stat().st_uid == OTHER_USER
+    assert {path.stat().st_uid for path in out.rglob("*")} == {os.getuid()}
     attack("import shutil; shutil.rmtree('/out/folder'); open('/out/again', 'w')")  # what an earlier run wrote
     assert [path.name for path in out.iterdir()] == ["again"]
     (out / "again").unlink()
@@ -684,6 +683,24 @@ def test_own_folder_in_the_control_groups(tmp_path: Path, tree: str, memory: str
     assert control_group.own_folder("memory", tmp_path) == (version, tmp_path / memory)
     assert control_group.own_folder("pids", tmp_path) == (version, tmp_path / pids)
     assert control_group.own_folder("hugetlb", tmp_path) is None
+
+
+def test_group_of_version_2_is_made_below_the_root_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_group, "own_folder", lambda controller: ("cgroup2", tmp_path))
+    group = control_group._make({"pids": 7, "memory": 1 << 20})
+    (folder,) = group.folders
+    assert group.binds == {"pids", "memory"}
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "pids.max": "7", "memory.max": str(1 << 20), "memory.swap.max": "0"
+    }  # fmt: skip
+    (folder / "memory.events").write_text("low 0\noom 3\noom_kill 0\noom_group_kill 0\n")
+    assert not group.out_of_memory()
+    (folder / "memory.events").write_text("low 0\noom 3\noom_kill 1\noom_group_kill 0\n")
+    assert group.out_of_memory()
+    (tmp_path / "cgroup.type").write_text("domain\n")
+    (tmp_path / "cgroup.subtree_control").unlink()
+    control_group._make({"pids": 7})
+    assert not (tmp_path / "cgroup.subtree_control").exists()  # what others manage stays as it is
 
 
 def test_group_of_a_killed_caller_is_removed_by_the_next(attack: Attack) -> None:
