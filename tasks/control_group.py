@@ -114,7 +114,7 @@ def own_folder(controller: str, process: Path = Path("/proc/self")) -> tuple[str
     lines = (line.split(":", 2) for line in (process / "cgroup").read_text().splitlines())
     names = {name: Path(path) for _, controllers, path in lines for name in controllers.split(",")}
     for line in (process / "mountinfo").read_text().splitlines():
-        (root, point), (version, _, options) = line.split()[3:5], line.partition(" - ")[2].split(maxsplit=2)
+        (root, point), (version, *_, options) = line.split()[3:5], line.partition(" - ")[2].split()
         name = {"cgroup": controller, "cgroup2": ""}.get(version)
         if name not in names or not names[name].is_relative_to(root):
             continue

@@ -25,8 +25,9 @@ OUTPUT_TAIL, OUTPUT_LIMIT = 16 << 10, 64 << 20
 """Bytes kept of each output stream (its end), and bytes that it may have."""
 TICK = 0.2
 """Seconds between two looks at the memory, the processes, the output and the disks of a running command."""
-DISK_LEFT = (1 << 30, 10_000)
-"""Bytes and files that a disk must be able to take still, while a command that can write there runs."""
+DISK_LEFT, DISK_SHARE = (1 << 30, 10_000), 0.5
+"""Bytes and files that a disk must still be able to take while a command can write there; where there was less than
+that before, the share of it that may go."""
 
 
 class Limits(Record):
@@ -171,7 +172,7 @@ def _supervise(
         if any(os.fstat(output.fileno()).st_size > OUTPUT_LIMIT for output in outputs):
             return "output"
         pairs = zip(_room(around.disks), room, DISK_LEFT * len(around.disks), strict=True)
-        if any(now < min(then, enough) for now, then, enough in pairs):
+        if any(now < min(then * (1 - DISK_SHARE), enough) for now, then, enough in pairs):
             return "disk"
         if crossed := _crossed_together(process, limits, around.group):
             return crossed

@@ -56,7 +56,7 @@ class Attack:
         script = self.folder / "agent.py"
         script.write_text(textwrap.dedent(code))
         before = self._host()
-        bounds = Limits(**{"wall_seconds": 20, **limits})
+        bounds = Limits(**{"wall_seconds": 60, **limits})
         finished = run_script(script, self.corpus, self.folder / "out", bounds, unsafe=unsafe)
         assert self._host() == before
         assert subprocess.run(["/bin/true"], check=False).returncode == 0  # it can still start processes

@@ -412,7 +412,6 @@ def test_attack_memory_of_many_processes(attack: Attack) -> None:
         memory_bytes=400 * MIB,
     )
     assert finished.stopped == "memory"
-    assert finished.seconds < 10
     with pytest.raises(StageError, match="limit of memory"):
         raise_for_failure(finished, "prepare_data")
 
@@ -467,7 +466,6 @@ def test_attack_print_without_end(attack: Attack, stream: str) -> None:
     assert finished.stopped == "output"
     assert len(finished.stdout) <= OUTPUT_TAIL
     assert len(finished.stderr) <= OUTPUT_TAIL
-    assert finished.seconds < 10
 
 
 def test_tail_of_the_output_is_kept(attack: Attack) -> None:

@@ -46,7 +46,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param != "as here":
         if os.geteuid() != 0:
             pytest.skip("only root becomes another user, and RLIMIT_NPROC binds everybody else")
-        for module in (control_group, bubblewrap):
+        for module in (control_group, bubblewrap, sandbox):
             monkeypatch.setattr(module, "kernel_binds", frozenset)
         assert bubblewrap.best_way().other_user
         assert sandbox.process_bound() == "other user"
@@ -97,7 +97,7 @@ def test_honest_program_runs(way: str, attack: Attack, tmp_path: Path) -> None:
             print(numpy.linalg.norm(numpy.ones((64, 64)) @ numpy.ones(64)))
         """,
         processes=64,
-        wall_seconds=120,
+        wall_seconds=180,
     )
     assert (finished.returncode, finished.stopped, finished.stdout) == (0, None, "512.0\n"), finished.stderr
     assert json.loads((out / "folder/inside/data.jsonl").read_text())["answer"] == 2
@@ -117,23 +117,21 @@ def test_attack_fork_bomb_is_refused_by_the_kernel(way: str, attack: Attack) -> 
         """
         import errno, os, sys, time
         made, refused = 0, 0
-        until = time.monotonic() + 0.6
-        while time.monotonic() < until:
+        while refused < 5:
             try:
                 if os.fork() == 0:
                     time.sleep(600)
                 made += 1
             except OSError as error:
-                refused += error.errno == errno.EAGAIN
-                time.sleep(0.001)
-        print(made, refused)
+                assert error.errno == errno.EAGAIN
+                refused += 1
+                time.sleep(0.1)  # the supervisor looks, too
+        print(made)
         """,
         processes=20,
     )
     assert (finished.returncode, finished.stopped) == (0, None), finished.stderr
-    made, refusals = map(int, finished.stdout.split())
-    assert 15 <= made <= 20
-    assert refusals > 3
+    assert 15 <= int(finished.stdout) <= 20
 
 
 def test_attack_bomb_of_threads(attack: Attack) -> None:
@@ -143,14 +141,12 @@ def test_attack_bomb_of_threads(attack: Attack) -> None:
     )
     assert finished.returncode == 1
     assert "can't start new thread" in finished.stderr
-    assert finished.seconds < 5
 
 
 @pytest.mark.parametrize("way", ["looked at"], indirect=True)
 def test_attack_fork_bomb_that_only_the_supervisor_sees(way: str, attack: Attack) -> None:
     finished = attack("import os, time\nwhile os.fork(): time.sleep(0.01)\ntime.sleep(600)", processes=20)
     assert finished.stopped == "processes"
-    assert finished.seconds < 5
 
 
 @every_way
@@ -188,7 +184,6 @@ def test_attack_kill_the_own_group(attack: Attack) -> None:
 def test_attack_stop_and_hang(attack: Attack) -> None:
     finished = attack("import os, signal; os.fork(); os.kill(os.getpid(), signal.SIGSTOP)", wall_seconds=1)
     assert finished.stopped == "wall clock"
-    assert finished.seconds < 3
 
 
 def test_attack_trace_and_read_other_processes(attack: Attack) -> None:
@@ -617,7 +612,6 @@ def test_attack_memory_bomb_of_many(way: str, attack: Attack) -> None:
         memory_bytes=160 * MIB,
     )
     assert finished.stopped == "memory"
-    assert finished.seconds < 10
 
 
 @pytest.mark.skipif("memory" not in control_group.kernel_binds(), reason="no control group binds memory here")
@@ -636,6 +630,7 @@ def test_attack_fill_the_disk(
 ) -> None:
     """A disk is taken for nearly full here, however much room it has."""
     monkeypatch.setattr(supervise, "DISK_LEFT", left)
+    monkeypatch.setattr(supervise, "DISK_SHARE", 0)
     if left[1] and os.statvfs(tmp_path).f_favail == 0:
         pytest.skip("this file system does not count files")
     finished = attack("""
@@ -645,13 +640,11 @@ def test_attack_fill_the_disk(
         time.sleep(600)
     """)
     assert finished.stopped == "disk"
-    assert finished.seconds < 10
 
 
 def test_attack_output_that_is_a_hole(attack: Attack) -> None:
-    finished = attack("import os, time; os.truncate('/proc/self/fd/1', 1 << 30); time.sleep(600)", wall_seconds=5)
-    assert finished.stopped in ("output", None)
-    assert finished.seconds < 4
+    finished = attack("import os, time; os.truncate('/proc/self/fd/1', 1 << 30); time.sleep(600)")
+    assert finished.stopped == "output"
     assert len(finished.stdout) <= supervise.OUTPUT_TAIL
 
 
