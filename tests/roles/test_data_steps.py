@@ -29,6 +29,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "html_clean": {"field": "question", "select": {"text": "b"}},
     "label_clean": {},
     "mix": {"shares": {"a": 0.5, "b": 0.5}},
+    "molecule_items": {"source": "a", "field": "question", "kinds": ["fg_count"]},
     "near_duplicates": {},
     "sample": {"rows": 3, "by": "source"},
     SCRIPT: {"code": "pass"},

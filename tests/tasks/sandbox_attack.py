@@ -16,6 +16,12 @@ from tasks.supervise import Finished, Limits
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
+INSIDE = """
+    import os
+    if open("/proc/1/comm").read() != "bwrap\\n" or sum(name.isdigit() for name in os.listdir("/proc")) > 5:
+        raise SystemExit("this is not a sandbox")
+"""
+"""Opens an attack that would harm this machine if the processes were not shut in: it then ends at once."""
 TRIED = """
     import json, os, sys
     tried = {}

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox_attack import CHECKOUT, MIB, TRIED, Attack, refused, tried
+from sandbox_attack import CHECKOUT, INSIDE, MIB, TRIED, Attack, refused, tried
 
 from tasks import bubblewrap, control_group, sandbox, supervise
 from tasks.failure import StageError
@@ -117,7 +117,7 @@ def test_attack_fork_bomb_is_refused_by_the_kernel(way: str, attack: Attack) -> 
         """
         import errno, os, sys, time
         made, refused = 0, 0
-        while refused < 5:
+        while refused < 5 and made < 200:
             try:
                 if os.fork() == 0:
                     time.sleep(600)
@@ -136,7 +136,8 @@ def test_attack_fork_bomb_is_refused_by_the_kernel(way: str, attack: Attack) -> 
 
 def test_attack_bomb_of_threads(attack: Attack) -> None:
     finished = attack(
-        "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=[600], daemon=True).start()",
+        "import threading, time\n"
+        "for _ in range(200): threading.Thread(target=time.sleep, args=[600], daemon=True).start()",
         processes=20,
     )
     assert finished.returncode == 1
@@ -145,22 +146,24 @@ def test_attack_bomb_of_threads(attack: Attack) -> None:
 
 @pytest.mark.parametrize("way", ["looked at"], indirect=True)
 def test_attack_fork_bomb_that_only_the_supervisor_sees(way: str, attack: Attack) -> None:
-    finished = attack("import os, time\nwhile os.fork(): time.sleep(0.01)\ntime.sleep(600)", processes=20)
+    bomb = "import os, time\nfor _ in range(200): os.fork() or time.sleep(600)\ntime.sleep(600)"
+    finished = attack(bomb, processes=20)
     assert finished.stopped == "processes"
 
 
 @every_way
 def test_attack_kill_the_parent_and_the_first_process(way: str, attack: Attack) -> None:
+    outside = [pid for pid in (os.getpid(), os.getppid(), attack.bystander.pid) if pid > 50]  # nobody inside has these
     finished = attack(
-        TRIED
+        INSIDE
+        + TRIED
         + f"""
     import signal, subprocess
     child = subprocess.Popen(["sleep", "600"])
-    for pid in ({os.getpid()}, {os.getppid()}, {attack.bystander.pid}):
-        attempt(f"process {{pid}} of the host", lambda: os.kill(pid, 9) or "sent")
-        attempt(f"group {{pid}} of the host", lambda: os.killpg(pid, 9) or "sent")
+    for pid in {outside}:
+        attempt(f"process {{pid}} of the host", lambda: os.kill(pid, 0) or "reached")
+        attempt(f"group {{pid}} of the host", lambda: os.killpg(pid, 0) or "reached")
         attempt(f"handle {{pid}} of the host", lambda: os.pidfd_open(pid))
-    attempt("sleep", lambda: None)
     for pid in (os.getppid(), 1, -1):
         for number in (signal.SIGTERM, signal.SIGSTOP, signal.SIGKILL, signal.SIGSEGV, 34, 64):
             try:
@@ -177,7 +180,7 @@ def test_attack_kill_the_parent_and_the_first_process(way: str, attack: Attack) 
 
 
 def test_attack_kill_the_own_group(attack: Attack) -> None:
-    finished = attack("import os; os.killpg(0, 9)")
+    finished = attack(INSIDE + "    os.killpg(0, 9)")
     assert (finished.returncode, finished.stopped) == (128 + signal.SIGKILL, None)
 
 
@@ -209,7 +212,8 @@ def test_attack_environment_of_the_supervisor(attack: Attack) -> None:
     )
     code = "from pathlib import Path; from tasks.sandbox import run_script; print(run_script(*map(Path, %r)).stdout)"
     places = [str(attack.folder / name) for name in ("agent.py", "corpus", "out")]
-    environment = {**os.environ, "PROVIDER_API_KEY": "sk-planted", "PYTHONPATH": str(CHECKOUT)}
+    path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PROVIDER_API_KEY": "sk-planted", "PYTHONPATH": path}
     command = [sys.executable, "-c", code % places]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "LANG=C.UTF-8" in done.stdout
@@ -260,7 +264,7 @@ def test_attack_raise_the_own_limits(way: str, attack: Attack) -> None:
     finished = attack(
         TRIED
         + """
-    import resource
+    import resource, socket, time
     for name in ("CPU", "AS", "FSIZE", "NPROC", "CORE"):
         kind = getattr(resource, f"RLIMIT_{name}")
         assert resource.getrlimit(kind)[1] != resource.RLIM_INFINITY
@@ -269,8 +273,8 @@ def test_attack_raise_the_own_limits(way: str, attack: Attack) -> None:
     attempt("nice", lambda: os.nice(-1))
     attempt("real time", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)) or "done")
     attempt("out-of-memory score", lambda: open("/proc/self/oom_score_adj", "w").write("-1000"))
-    attempt("clock", lambda: __import__("time").clock_settime(0, 0) or "done")
-    attempt("name", lambda: __import__("socket").sethostname("owned") or "done")
+    attempt("clock", lambda: time.clock_settime(time.CLOCK_REALTIME, time.time()) or "done")
+    attempt("name", lambda: socket.sethostname(socket.gethostname()) or "done")
     attempt("user", lambda: os.setresuid(1, 1, 1) or "done")
     attempt("group", lambda: os.setgroups([1]) or "done")
     """
@@ -301,7 +305,8 @@ def test_attack_programs_that_run_as_root(attack: Attack, tmp_path: Path) -> Non
 def test_attack_make_namespaces_and_mounts(attack: Attack) -> None:
     calls = {"unshare": 272, "setns": 308, "mount": 165} | REFUSED.get(MACHINE, {})
     finished = attack(
-        TRIED
+        INSIDE
+        + TRIED
         + f"""
     import subprocess
     for flag in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
@@ -327,7 +332,8 @@ def test_attack_make_namespaces_and_mounts(attack: Attack) -> None:
 def test_refused_system_calls_do_not_exist(attack: Attack) -> None:
     numbers = REFUSED[MACHINE] | REFUSED_EVERYWHERE
     finished = attack(
-        TRIED
+        INSIDE
+        + TRIED
         + f"""
     import errno
     for name, number in {numbers!r}.items():
@@ -411,12 +417,12 @@ def test_attack_type_into_the_terminal(attack: Attack) -> None:
     """The caller has a terminal, at which somebody could be made to type a command."""
     (attack.folder / "agent.py").write_text(
         textwrap.dedent(
-            TRIED
+            INSIDE
+            + TRIED
             + """
     import fcntl, glob, termios
     def type_in(fd):
-        for letter in b"touch owned\\n":
-            fcntl.ioctl(fd, termios.TIOCSTI, bytes([letter]))
+        fcntl.ioctl(fd, termios.TIOCSTI, b"\\n")
         return "typed"
     for name in ("/dev/tty", "/dev/console", "/dev/tty0", "/dev/tty1", *glob.glob("/dev/pts/[0-9]*")):
         attempt(name, lambda: type_in(os.open(name, os.O_RDWR)))
@@ -526,9 +532,11 @@ def test_attack_links_out_of_the_sandbox(way: str, attack: Attack, tmp_path: Pat
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_attack_sockets_in_and_beside_the_folders(attack: Attack, tmp_path: Path) -> None:
+def test_attack_sockets_in_and_beside_the_folders(
+    attack: Attack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket(socket.AF_UNIX) as beside, socket.socket(socket.AF_UNIX) as inside:
-        os.chdir(tmp_path)  # paths of sockets must be short
+        monkeypatch.chdir(tmp_path)  # paths of sockets must be short
         beside.bind("beside")
         beside.listen()
         (tmp_path / "out").mkdir()
@@ -552,9 +560,11 @@ def test_attack_sockets_in_and_beside_the_folders(attack: Attack, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["socket", "pipe"])
-def test_corpus_with_a_way_out_is_refused(attack: Attack, tmp_path: Path, kind: str) -> None:
+def test_corpus_with_a_way_out_is_refused(
+    attack: Attack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     (attack.corpus / "deep").mkdir()
-    os.chdir(attack.corpus / "deep")
+    monkeypatch.chdir(attack.corpus / "deep")
     if kind == "pipe":
         os.mkfifo("way")
     else:
