@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -37,7 +38,7 @@ from eval.result import EvalResult, ItemResult, Split, scored_items, summarise
 from eval.sequential import in_order, looks
 from eval.service import Method, Progress, call, serve
 from eval.verdict import Verdict, compare, is_hopeless, paired
-from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark
+from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark, related_samples
 from tasks.catalogue import find_task, with_protocol
 from tasks.corpus import materialise
 from tasks.decontaminate import Content, Decontaminator
@@ -47,6 +48,8 @@ from tasks.task import Protocol, Sample, Task
 
 ENGINE_SILENCE = 1800.0
 """Seconds without a finished prompt after which the engine is held for dead."""
+COMPARED = ("prompt", "answer", "options", "identities")
+"""Fields of a training row that decontamination looks at, besides its content."""
 LEAKS = 10
 """Leaks are counted in tens."""
 TEST_ALPHA = 0.05
@@ -83,6 +86,7 @@ class Evaluator:
             samples=self._samples("selection"),
             groups=dict(sorted(groups.items())),
             benchmark_hash=benchmark_hash(self._benchmark),
+            related=tuple(self._related),
             corpus=str(corpus),
             options=self._options(),
         ).model_dump(mode="json")
@@ -178,7 +182,8 @@ class Evaluator:
         """
         candidates = list(read_jsonl(Path(rows)))
         reasons = self._guard.leaks(
-            Content(question=row["content"], answer=row["answer"], options=tuple(row["options"])) for row in candidates
+            Content.model_validate({**{name: row[name] for name in COMPARED}, "question": row["content"]})
+            for row in candidates
         )
         judged = list(zip(candidates, reasons, strict=True))
         write_jsonl(Path(kept), [row for row, reason in judged if reason is None])
@@ -220,8 +225,13 @@ class Evaluator:
 
     @cached_property
     def _guard(self) -> Decontaminator:
-        """The index over the benchmark; every recipe of the run passes it."""
-        return Decontaminator(self._benchmark.samples.values())
+        """The index over the benchmark and those of related tasks; every recipe of the run passes it."""
+        others = chain.from_iterable(self._related.values())
+        return Decontaminator([*self._benchmark.samples.values(), *others], self._cache_root / "embeddings")
+
+    @cached_property
+    def _related(self) -> dict[str, list[Sample]]:
+        return related_samples(self._task, self._data_root)
 
     @property
     def _sealed(self) -> Path:

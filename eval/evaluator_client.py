@@ -37,6 +37,8 @@ class Description(Record):
     groups: dict[str, int]
     """Items a group, over all splits."""
     benchmark_hash: str
+    related: tuple[str, ...] = ()
+    """Other tasks whose benchmark items are kept out of training data, too."""
     corpus: str
     """Folder of the materialised training-only corpus."""
     options: int | None = None

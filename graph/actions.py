@@ -75,7 +75,7 @@ def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_lengt
     """
     run, folder = context.run, context.run.experiment(number)
     inputs = [recipe, max_length, context.config.max_train_rows, context.config.seed, context.description.corpus,
-              context.description.benchmark_hash]  # fmt: skip
+              context.description.benchmark_hash, context.description.related]  # fmt: skip
 
     def produce() -> TrainingData:
         started = time.monotonic()

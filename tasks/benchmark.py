@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import scoring
+from tasks.catalogue import related
 from tasks.failure import InputError
+from tasks.identity import identities
 from tasks.record import digest
 from tasks.reference_split import reference_split
 from tasks.rows import Row, at_hand, load_rows
@@ -59,6 +61,33 @@ def load_benchmark(task: Task, data_root: Path | None) -> LoadedBenchmark:
     splits = _split(task, list(samples.values()), test_ids, validation_ids)
     _check_splits(task, splits)
     return LoadedBenchmark({sample.id: sample for sample in with_units(list(samples.values()))}, splits, scorer)
+
+
+def related_samples(task: Task, data_root: Path | None) -> dict[str, list[Sample]]:
+    """Items of the benchmarks of other tasks that share a source with a task, by task; those that are not at hand are
+    left out.
+
+    What is learned for one task of a domain serves the others, too, so their items must not be learned either.
+
+    Raises:
+        InputError: a file is wrong.
+    """
+    on_hub = not at_hand(task.benchmark, task.base_dir, data_root)
+    found: dict[str, list[Sample]] = {}
+    for other in related(task):
+        benchmark = other.benchmark
+        try:
+            present = bool(at_hand(benchmark, other.base_dir, data_root)) or on_hub
+        except InputError:
+            present = False
+        if present:
+            rows = load_rows(benchmark, other.base_dir, data_root)
+            place = _place(benchmark, other, data_root)
+            found[other.name] = [
+                _sample(other, {**row, SHOTS: []}, number, f"{place}, row {number}", "")
+                for number, row in enumerate(rows, start=1)
+            ]
+    return found
 
 
 def at_a_glance(task: Task, data_root: Path | None) -> tuple[str, str]:
@@ -152,6 +181,7 @@ def _sample(task: Task, row: Row, number: int, where: str, prefix: str) -> Sampl
             cluster=str(row[benchmark.cluster]) if benchmark.cluster else "",
             context={field: row[field] for field in task.context},
             content=content_of(task, row),
+            identities=identities(row, task.identities),
         )
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

@@ -50,6 +50,12 @@ def family_of(reference: str) -> tuple[str, ...]:
     return members if reference not in known and len(members) > 1 else ()
 
 
+def related(task: Task) -> list[Task]:
+    """The other tasks that ship with the project and share a source, a file or a hub data set, with a task."""
+    own = _places(task)
+    return [other for other in tasks().values() if other.name != task.name and own & _places(other)]
+
+
 def with_protocol(task: Task, protocol: Protocol) -> Task:
     """The task as a protocol splits, asks and scores it.
 
@@ -62,6 +68,15 @@ def with_protocol(task: Task, protocol: Protocol) -> Task:
         raise InputError(f"--protocol {protocol}: the reference system does not have the task {task.name}")
     changes = {"protocol": protocol, "scorer": {**task.scorer, "protocol": protocol}, **task.paper}
     return Task.model_validate({**task.model_dump(), **changes, "paper": {}})
+
+
+def _places(task: Task) -> set[str]:
+    return {
+        place
+        for source in task.sources
+        for place in (source.hub, source.path and str(Path(task.base_dir, source.path)))
+        if place
+    }
 
 
 def _task_modules() -> list[str]:

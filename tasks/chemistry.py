@@ -86,7 +86,7 @@ _PROPERTIES = {
 
 _LEAKAGE = (
     "A molecule is the same however its SMILES is written: training rows with a molecule that a benchmark item asks "
-    "about are removed by InChI key."
+    "about are removed by InChI key, and molecules with its scaffold are, where that is larger than a ring or two."
 )
 
 
@@ -210,6 +210,7 @@ def _task(
         scorer={"name": name},
         metric=metric,
         context=context,
+        identities={"molecule": ("product", "reactants") if name == "reaction" else ("molecule", "other")},
         leakage=_LEAKAGE,
         max_new_tokens=1024,
         paper=changes,

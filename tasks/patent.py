@@ -171,6 +171,7 @@ def _task(name: str, description: str, prompt: str, answer: str, metric: Metric,
         content="{{ claim }}",
         scorer={"name": name},
         metric=metric,
+        identities={"application": ("application",)},
         leakage=_LEAKAGE,
         max_new_tokens=256,
     )

@@ -145,6 +145,7 @@ def _task(name: str, qtype: str, description: str, scorer: str, metric: str, **c
         "content": "{{ question }}",
         "scorer": {"name": scorer},
         "metric": {"name": metric},
+        "identities": {"table": ("table",)},
         "leakage": _LEAKAGE,
         "max_new_tokens": 1024,
         "paper": {"prompt": "{{ instruction }}", **changes.pop("paper", {})},

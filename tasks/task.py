@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
+from tasks.identity import Kind
 from tasks.record import Record
 
 Direction = Literal["up", "down"]
@@ -122,6 +123,8 @@ class Sample(Record):
     """What the scorer needs besides the reference: the source molecule, the table."""
     content: str = ""
     """Question and options without the wording of the prompt: what decontamination compares."""
+    identities: tuple[str, ...] = ()
+    """Of what the item is about (`tasks/identity.py`): training rows about the same are leaks."""
 
 
 class ItemScore(Record):
@@ -182,6 +185,9 @@ class Task(Record):
     context: tuple[str, ...] = ()
     """Fields of a row that the scorer needs besides the reference."""
     shots: Shots | None = None
+    identities: dict[Kind, tuple[str, ...]] = Field(default_factory=dict)
+    """Fields of a row that hold what it is about: `{"molecule": ("source", "product")}`; a training row about the same
+    molecule, table or application as a benchmark item is a leak, whatever it asks."""
     leakage: str = ""
     """What must be kept out of the training data besides the benchmark's own rows, and why."""
     protocol: Protocol = "honest"

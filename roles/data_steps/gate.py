@@ -14,6 +14,7 @@ from eval.render import training_ids
 from roles.data_steps.row import DataRow
 from tasks import scoring
 from tasks.failure import FailureKind, StageError
+from tasks.identity import identities
 from tasks.record import Record, explain
 from tasks.task import Scorer, Task
 from tasks.text import normalise
@@ -43,6 +44,8 @@ class GatedRow(Record):
     answer: str
     options: tuple[str, ...]
     content: str
+    identities: tuple[str, ...] = ()
+    """Of what the row is about, where a field says so (`tasks/identity.py`)."""
     task_format: bool
     """Rendered by the task's own prompt."""
     source: str
@@ -65,7 +68,7 @@ def pass_gate(rows: list[DataRow], task: Task, tokenizer: Any, max_length: int) 
     removed: Counter[str] = Counter()
     seen: set[tuple[str, str, int]] = set()
     for number, row in enumerate(rows, start=1):
-        result = _check(row, scorer, tokenizer, max_length)
+        result = _check(row, task, scorer, tokenizer, max_length)
         if isinstance(result, GatedRow):
             key = (normalise(result.prompt), normalise(result.answer), row.repeat)
             if key in seen:
@@ -89,7 +92,7 @@ def _judge_trial(removed: Counter[str], looked_at: int) -> None:
         raise StageError("prepare_data", kind, f"of the first {looked_at} rows the gate refuses {faults}")
 
 
-def _check(row: DataRow, scorer: Scorer, tokenizer: Any, max_length: int) -> GatedRow | str:
+def _check(row: DataRow, task: Task, scorer: Scorer, tokenizer: Any, max_length: int) -> GatedRow | str:
     try:
         fields = _Fields.model_validate(row.fields)
     except ValidationError as error:
@@ -104,6 +107,7 @@ def _check(row: DataRow, scorer: Scorer, tokenizer: Any, max_length: int) -> Gat
         answer=fields.answer,
         options=tuple(fields.options),
         content=fields.content or fields.prompt,
+        identities=identities(row.fields, task.identities),
         task_format=fields.task_format,
         source=row.source,
         row=row.row,
