@@ -133,7 +133,7 @@ class Paraphrases:
         return self._answers(row, item) and longest_shared(item.text, text) < QUOTED * len(text)
 
     def _answers(self, row: Question, item: Question) -> bool:
-        """Whether the row's answer is the item's, not one that holds it (`callable bond`) or a number on the way to it."""
+        """Whether the row's answer is the item's: no longer term that holds it, no number on the way to it."""
         text = row.answer
         if text in ("", item.answer):
             return True
