@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tasks.record import digest
 from tasks.reference_split import reference_split
 from tasks.rows import Row, at_hand, load_rows
 from tasks.splits import Splits, split_samples, with_units
-from tasks.task import Origin, Sample, Scorer, Shots, Task
+from tasks.task import ItemScore, Origin, Sample, Scorer, Shots, Task
 from tasks.template import SHOTS, fields, render
 
 MINIMUM = 20
@@ -160,8 +160,8 @@ def _samples(
         sample = _sample(task, {**row, SHOTS: shots(row)} if task.shots else row, number, where, prefix)
         if sample.id in samples:
             raise InputError(f"{where}: id '{sample.id}' occurs twice")
-        _check_gold(scorer, sample, where, strict=task.protocol == "honest")
         samples[sample.id] = sample
+    _check_golds(scorer, list(samples.values()), place, strict=task.protocol == "honest")
     _check_groups(task, samples, place)
     return samples
 
@@ -212,26 +212,43 @@ def content_of(task: Task, row: Row) -> str:
     return " ".join(str(row[name]) for name in question if name in row)
 
 
-def _check_gold(scorer: Scorer, sample: Sample, where: str, *, strict: bool) -> None:
-    """A reference must be one that the scorer can compare with; scorers raise `ValueError` for one that is not.
+def _check_golds(scorer: Scorer, samples: list[Sample], place: str, *, strict: bool) -> None:
+    """References, in the order of the rows, must be such that the scorer can compare with them; scorers raise
+    `ValueError` for one that is not.
 
     Args:
-        strict: it must also score 1, where it is an answer; under `paper` some do not.
+        strict: they must also score 1, where they are answers; under `paper` some do not.
     """
-    if not sample.answer:
-        raise InputError(f"{where}: the reference answer is empty")
+    for number, sample in enumerate(samples, start=1):
+        if not sample.answer:
+            raise InputError(f"{place}, row {number}: the reference answer is empty")
+    for number, (sample, gold) in enumerate(zip(samples, _golds(scorer, samples, place), strict=True), start=1):
+        said = f"{place}, row {number}: the reference {sample.answer[:80]!r}"
+        if gold and scoring.FAILED in gold.metrics:
+            raise InputError(f"{said}: the scorer fails: {gold.extracted}")
+        if strict and gold and gold.parsed and gold.score != 1 and scoring.compares(scorer):
+            raise InputError(f"{said} does not score 1 under the scorer (read as {gold.extracted!r})")
+
+
+def _golds(scorer: Scorer, samples: list[Sample], place: str) -> Sequence[ItemScore | None]:
+    """The scores of the references as answers; None where scoring would run them."""
     check: Callable[[Sample], None] | None = getattr(scorer, "check_reference", None)
-    try:
-        if check:  # of a scorer that runs what it scores
-            check(sample)
-            return
-        gold = scorer.score(sample.answer, sample)
-        scorer.score(scorer.contract().example, sample)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
-    if strict and gold.parsed and gold.score != 1 and scoring.compares(scorer):
-        found = f"read as {gold.extracted!r}"
-        raise InputError(f"{where}: the reference {sample.answer[:80]!r} does not score 1 under the scorer ({found})")
+    example = scorer.contract().example
+    if hasattr(scorer, "parses_all"):
+        if not scoring.parses(scorer, example):
+            raise InputError(f"scorer: it cannot read its own example {example!r}")
+        return scoring.score_all(scorer, [(sample.answer, sample) for sample in samples])
+    golds: list[ItemScore | None] = []
+    for number, sample in enumerate(samples, start=1):
+        try:
+            if check:
+                check(sample)
+            else:
+                scorer.score(example, sample)
+            golds.append(None if check else scorer.score(sample.answer, sample))
+        except ValueError as error:
+            raise InputError(f"{place}, row {number}: {error}") from None
+    return golds
 
 
 def _check_groups(task: Task, samples: dict[str, Sample], place: str) -> None:

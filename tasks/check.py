@@ -60,9 +60,9 @@ def _answers(benchmark: LoadedBenchmark) -> Iterator[str]:
         yield "references: answers are not compared with one"
         return
     samples = list(benchmark.samples.values())
-    gold = Counter(_judged(scorer.score(sample.answer, sample)) for sample in samples)
+    gold = Counter(map(_judged, scoring.score_all(scorer, [(sample.answer, sample) for sample in samples])))
     yield "references as answers: " + ", ".join(f"{count} {what}" for what, count in sorted(gold.items()))
-    empty = sum(scorer.score("", sample).score for sample in samples)
+    empty = sum(score.score for score in scoring.score_all(scorer, [("", sample) for sample in samples]))
     yield f"empty answers score {empty / len(samples):.3f}" + ("" if empty == 0 else ": it should be 0")
 
 

@@ -95,6 +95,14 @@ class SentenceEmbedder:
         for row, encoding, hidden in self._hidden(texts):
             yield row, Tokens(tuple(encoding.ids[1:-1]), hidden[1:-1])
 
+    def ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Numbers of the tokens of each text, as in `Tokens`, without running the model.
+
+        Raises:
+            InputError: the model files are not installed (it gives the command).
+        """
+        return [tuple(self._tokenizer.encode(text).ids[1:-1]) for text in texts]
+
     def _hidden(self, texts: Sequence[str]) -> "Iterator[tuple[int, Encoding, Vectors]]":
         encodings: list[Encoding] = [self._tokenizer.encode(text) for text in texts]
         for rows in _batches([len(encoding) for encoding in encodings]):

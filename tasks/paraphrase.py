@@ -18,9 +18,10 @@ legal; `benchmarks/decontamination.py` reports on the other halves.
 """
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from tasks.embedding import CachedEmbedder, SentenceEmbedder, Tokens, Vectors
 from tasks.question import Question, numbers_agree, same_solution
 from tasks.resemblance import longest_shared
+from tasks.terms import Owners, Terms
 
 
 class Threshold(NamedTuple):
@@ -57,8 +59,8 @@ LONGEST = 1000
 """Characters of a text that is compared: the embedder reads 256 tokens."""
 FEWEST = 4
 """Words of a question that can be paraphrased."""
-_ROWS = 4096
-"""Rows that are compared with all items at a time."""
+PORTION = 4096
+"""Rows that are embedded at a time."""
 
 
 class Aligned(NamedTuple):
@@ -87,8 +89,10 @@ class Paraphrases:
             folder: where sentence vectors are kept; None keeps them in memory.
         """
         self._items = [item for item in items if item.answer and _readable(item)]
+        self._thresholds = [WORDED if item.telling else NUMERIC for item in self._items]
         self._embedder = CachedEmbedder(SentenceEmbedder(), folder)
         self._model = SentenceEmbedder()
+        self._weighted: dict[int, Weighted] = {}
 
     def among(self, rows: Sequence[Question]) -> list[bool]:
         """Whether each row is a paraphrase of an item.
@@ -96,28 +100,40 @@ class Paraphrases:
         Raises:
             InputError: the sentence embedder is needed and not installed.
         """
-        readable = [number for number, row in enumerate(rows) if self._items and _readable(row.bare)]
+        solving = {number: items for number, row in enumerate(rows) if (items := self._solved(row))}
         found = [False] * len(rows)
-        for start in range(0, len(readable), _ROWS):
-            part = readable[start : start + _ROWS]
-            for position in self._found([rows[number] for number in part]):
-                found[part[position]] = True
+        for start in range(0, len(solving), PORTION):
+            part = dict(islice(solving.items(), start, start + PORTION))
+            for number in self._found(rows, part):
+                found[number] = True
         return found
 
-    def _found(self, rows: Sequence[Question]) -> set[int]:
-        """Positions of the paraphrases."""
-        cosines = self._embedder.embed([row.bare.question for row in rows]) @ self._vectors.T
-        suspects: dict[int, list[int]] = defaultdict(list)
-        for row, item in np.argwhere(cosines >= self._least).tolist():
-            if same_solution(rows[row], self._items[item]):
-                suspects[row].append(item)
+    def _solved(self, row: Question) -> list[int]:
+        """Items with the row's solution. The index spares `same_solution` most items: it finds the answers of all that
+        can have it, their letter, or one of the options of which at most a quarter may be missing."""
+        if not self._items or not _readable(row.bare):
+            return []
+        found = self._answering.of(row.answer)
+        if not row.options:
+            found |= self._lettered.of(row.solution[-3:])
+            if row.letter:
+                found |= self._optional.of(row.shown)
+        items = ((number, self._items[number]) for number in sorted(found))
+        return [number for number, item in items if same_solution(row, item) and self._answers(row, item)]
+
+    def _found(self, rows: Sequence[Question], solving: Mapping[int, Sequence[int]]) -> Iterator[int]:
+        """Numbers of the paraphrases among rows that solve these items."""
+        suspects: dict[int, list[int]] = {}
+        vectors = self._embedder.embed([rows[number].bare.question for number in solving])
+        for (number, items), cosines in zip(solving.items(), vectors @ self._vectors.T, strict=True):
+            if near := [item for item in items if cosines[item] >= self._thresholds[item].cosine]:
+                suspects[number] = near
+        self._weigh({item for near in suspects.values() for item in near})
         numbers = list(suspects)
-        texts = [rows[number].bare.question for number in numbers]
-        return {
-            numbers[position]
-            for position, tokens in self._model.tokens(texts)
-            if any(self._says(rows[numbers[position]], tokens, item) for item in suspects[numbers[position]])
-        }
+        for position, tokens in self._model.tokens([rows[number].bare.question for number in numbers]):
+            number = numbers[position]
+            if any(self._says(rows[number], tokens, item) for item in suspects[number]):
+                yield number
 
     def _says(self, row: Question, tokens: Tokens, number: int) -> bool:
         """Whether a row with the item's solution says enough of it, in words of its own."""
@@ -130,7 +146,7 @@ class Paraphrases:
             return False
         if aligned.all >= TEMPLATE and not numbers_agree(row.bare, item):
             return False
-        return self._answers(row, item) and longest_shared(item.text, text) < QUOTED * len(text)
+        return longest_shared(item.text, text) < QUOTED * len(text)
 
     def _answers(self, row: Question, item: Question) -> bool:
         """Whether the row's answer is the item's: no longer term that holds it, no number on the way to it."""
@@ -143,66 +159,62 @@ class Paraphrases:
             text = text.replace(term, " ") if item.answer in term and item.answer != term else text
         return item.answer in text
 
-    def _aligned(self, tokens: Tokens, number: int) -> "Aligned":
-        item = self._tokens[number]
+    def _aligned(self, tokens: Tokens, number: int) -> Aligned:
+        item = self._weighted[number]
         if not len(tokens.ids):
             return Aligned(0.0, 0.0)
         nearest = (_own(tokens.vectors) @ item.vectors.T).max(axis=0)
         reworded = item.weights * np.isin(item.ids, tokens.ids, invert=True)
         return Aligned(_mean(nearest, item.weights), _mean(nearest, reworded))
 
+    def _weigh(self, items: Iterable[int]) -> None:
+        """Read the tokens of items that were not looked at before."""
+        new = [item for item in sorted(items) if item not in self._weighted]
+        for position, tokens in self._model.tokens([self._items[item].question for item in new]):
+            weights = np.array([self._rarity[token] for token in tokens.ids], np.float32)
+            self._weighted[new[position]] = Weighted(np.array(tokens.ids), _own(tokens.vectors), weights)
+
     @cached_property
     def _vectors(self) -> Vectors:
         return self._embedder.embed([item.question for item in self._items])
 
     @cached_property
-    def _tokens(self) -> "list[Weighted]":
-        """The tokens of each item."""
-        found = sorted(self._model.tokens([item.question for item in self._items]), key=lambda pair: pair[0])
-        items = [tokens for _, tokens in found]
-        holding = Counter(token for tokens in items for token in set(tokens.ids))
-        weight = {token: math.log((len(items) + 1) / (count + 1)) for token, count in holding.items()}
-        return [
-            Weighted(
-                np.array(tokens.ids),
-                _own(tokens.vectors),
-                np.array([weight[token] for token in tokens.ids], np.float32),
-            )
-            for tokens in items
-        ]
+    def _rarity(self) -> dict[int, float]:
+        """Weight of a token among the items."""
+        texts = self._model.ids([item.question for item in self._items])
+        holding = Counter(token for ids in texts for token in set(ids))
+        return {token: math.log((len(texts) + 1) / (count + 1)) for token, count in holding.items()}
 
     @cached_property
-    def _thresholds(self) -> list[Threshold]:
-        return [WORDED if item.telling else NUMERIC for item in self._items]
+    def _terms(self) -> Terms:
+        return Terms(item.answer for item in self._items if item.telling)
 
     @cached_property
-    def _least(self) -> Vectors:
-        return np.array([threshold.cosine for threshold in self._thresholds], dtype=np.float32)
+    def _answering(self) -> Owners:
+        return Owners((item.answer, number) for number, item in enumerate(self._items))
 
     @cached_property
-    def _terms(self) -> "Terms":
-        return Terms(
-            item.answer for item, threshold in zip(self._items, self._thresholds, strict=True) if threshold is WORDED
+    def _lettered(self) -> Owners:
+        return Owners((item.letter, number) for number, item in enumerate(self._items))
+
+    @cached_property
+    def _optional(self) -> Owners:
+        """By as many options as may be missing, and one."""
+        return Owners(
+            (option, number)
+            for number, item in enumerate(self._items)
+            for option in item.options[: len(item.options) // 4 + 1]
         )
-
-
-class Terms:
-    """Terms that may stand in texts; all in the form of `tasks.question.compared`."""
-
-    def __init__(self, terms: Iterable[str]) -> None:
-        self._terms: dict[str, list[str]] = defaultdict(list)  # by their first word
-        for term in sorted({term for term in terms if len(term.strip()) > 1}):
-            self._terms[term.split()[0]].append(term)
-
-    def named(self, text: str) -> set[str]:
-        """The terms that a text names."""
-        return {term for word in set(text.split()) for term in self._terms.get(word, ()) if term in text}
 
 
 def _readable(question: Question) -> bool:
     """Whether the embedder reads a text of this length and script."""
     text = question.question
-    return len(text) <= LONGEST and question.text.count(" ") > FEWEST and sum(map(str.isascii, text)) >= 0.9 * len(text)
+    return (
+        len(text) <= LONGEST
+        and question.text.count(" ") > FEWEST
+        and len(text.encode("ascii", "ignore")) >= 0.9 * len(text)
+    )
 
 
 def _own(vectors: Vectors) -> Vectors:

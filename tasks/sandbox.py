@@ -102,8 +102,8 @@ def run(
     """
     complaint = available()
     if complaint is not None and not unsafe:
-        advice = "or pass --unsafe-scripts to run scripts without any isolation"
-        raise StageError(stage, FailureKind.SANDBOX, f"there is no sandbox: {complaint}; {advice}")
+        advice = "; or pass --unsafe-scripts to run scripts without any isolation" if stage == _STAGE else ""
+        raise StageError(stage, FailureKind.SANDBOX, f"there is no sandbox: {complaint}{advice}")
     for outside in (*mounts.readonly.values(), *mounts.writable.values()):
         outside.stat()
     values = (limits.cpu_seconds, limits.memory_bytes, limits.file_bytes, limits.processes, 0)

@@ -13,6 +13,8 @@ from tasks.record import explain
 from tasks.task import Benchmark, Metric, Source, Task
 from tasks.template import fields
 
+CUSTOM = "python_file"
+"""The scorer that is a file of the user's."""
 _NAME = re.compile(r"\w[\w.-]*")
 _ORIGIN_HINT = "give `path` (a csv, jsonl, json or parquet file) or `hub` (a data set)"
 
@@ -48,9 +50,23 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: expected a mapping of keys such as `name`, `sources`, `benchmark`, `prompt`")
     if isinstance(content.get("scorer"), str):
         content["scorer"] = {"name": content["scorer"]}
+    scorer: Any = content.get("scorer")
+    if isinstance(scorer, dict) and scorer.get("name") == CUSTOM:
+        content["scorer"] = _with_code(path, scorer)
     if isinstance(content.get("options"), list):
         content["options"] = tuple(content["options"])
     return content
+
+
+def _with_code(path: Path, scorer: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a scorer of one's own with what its file holds; a task that was delivered has it already."""
+    if "code" in scorer:
+        return scorer
+    file = path.parent / str(scorer.get("path", "scorer.py"))
+    try:
+        return {**scorer, "code": file.read_text(encoding="utf-8")}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: scorer: {file} cannot be read: {error}") from None
 
 
 def _known_keys(error: ValidationError) -> str:

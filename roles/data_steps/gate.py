@@ -6,6 +6,7 @@ the evaluator.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,7 +17,7 @@ from tasks import scoring
 from tasks.failure import FailureKind, StageError
 from tasks.identity import identities
 from tasks.record import Record, explain
-from tasks.task import Scorer, Task
+from tasks.task import Task
 from tasks.text import normalise
 
 TRIAL = 100
@@ -63,12 +64,10 @@ def pass_gate(rows: list[DataRow], task: Task, tokenizer: Any, max_length: int) 
     Raises:
         StageError: DATA or FORMAT, when more than half of the first 100 rows are refused, or all rows are.
     """
-    scorer = scoring.load(task.scorer)
     passed: list[GatedRow] = []
     removed: Counter[str] = Counter()
     seen: set[tuple[str, str, int]] = set()
-    for number, row in enumerate(rows, start=1):
-        result = _check(row, task, scorer, tokenizer, max_length)
+    for number, (row, result) in enumerate(_checked(rows, task, tokenizer, max_length), start=1):
         if isinstance(result, GatedRow):
             key = (normalise(result.prompt), normalise(result.answer), row.repeat)
             if key in seen:
@@ -92,7 +91,24 @@ def _judge_trial(removed: Counter[str], looked_at: int) -> None:
         raise StageError("prepare_data", kind, f"of the first {looked_at} rows the gate refuses {faults}")
 
 
-def _check(row: DataRow, task: Task, scorer: Scorer, tokenizer: Any, max_length: int) -> GatedRow | str:
+def _checked(
+    rows: list[DataRow], task: Task, tokenizer: Any, max_length: int
+) -> Iterator[tuple[DataRow, GatedRow | str]]:
+    """Each row with what it becomes, or why it is refused."""
+    scorer = scoring.load(task.scorer)
+    for start in range(0, len(rows), TRIAL):
+        part = rows[start : start + TRIAL]
+        results = [_check(row, task, tokenizer, max_length) for row in part]
+        answers = [
+            (result.answer, result.options) for result in results if isinstance(result, GatedRow) and result.task_format
+        ]
+        readable = iter(scoring.parses_all(scorer, answers))
+        for row, result in zip(part, results, strict=True):
+            unreadable = isinstance(result, GatedRow) and result.task_format and not next(readable)
+            yield row, "answer does not parse" if unreadable else result
+
+
+def _check(row: DataRow, task: Task, tokenizer: Any, max_length: int) -> GatedRow | str:
     try:
         fields = _Fields.model_validate(row.fields)
     except ValidationError as error:
@@ -100,8 +116,6 @@ def _check(row: DataRow, task: Task, scorer: Scorer, tokenizer: Any, max_length:
     tokens = len(training_ids(tokenizer, fields.prompt, fields.answer).input_ids)
     if tokens > max_length:
         return f"longer than {max_length} tokens"
-    if fields.task_format and not scoring.parses(scorer, fields.answer, fields.options):
-        return "answer does not parse"
     return GatedRow(
         prompt=fields.prompt,
         answer=fields.answer,

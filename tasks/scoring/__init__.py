@@ -15,6 +15,9 @@ from tasks.failure import InputError
 from tasks.record import explain
 from tasks.task import ItemScore, Sample, Scorer
 
+FAILED = "failed"
+"""Among the metrics of an answer on which the scorer itself failed."""
+
 
 def names() -> list[str]:
     """The names of all scorers, sorted; nothing is imported."""
@@ -32,6 +35,14 @@ def parses(scorer: Scorer, text: str, options: Sequence[str] = ()) -> bool:
     if own:
         return bool(own(text))
     return scorer.score(text, Sample(id="", prompt="", answer=text, options=tuple(options))).parsed
+
+
+def parses_all(scorer: Scorer, answers: Sequence[tuple[str, Sequence[str]]]) -> list[bool]:
+    """`parses` of many answers, each with its options; a scorer with a method of this name does several at a time."""
+    own = getattr(scorer, "parses_all", None)
+    if own:
+        return list(own([text for text, _ in answers]))
+    return [parses(scorer, text, options) for text, options in answers]
 
 
 def score_all(scorer: Scorer, pairs: Sequence[tuple[str, Sample]]) -> list[ItemScore]:

@@ -102,6 +102,18 @@ CANONICAL: dict[str, tuple[Any, Sample, Sample, list[str], list[str]]] = {
         ["Final Answer: 0.52"],
         ["Final Answer: -0.5", "No correlation"],
     ),
+    "python_file": (
+        {
+            "name": "python_file",
+            "code": "def parses(p): return p[:1].isalpha()\ndef score(p, r, i): return p == r",
+            "description": "a word",
+            "example": "word",
+        },
+        item("yield"),
+        item("duration"),
+        ["yield"],
+        ["duration"],
+    ),
     "chart": (
         "chart",
         of("all", "y_references = [[12, 9]]", **CHART),

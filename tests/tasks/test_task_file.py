@@ -62,6 +62,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         "metric": {"name": "error", "direction": "down", "aggregate": "group_mean", "only": "g"},
         "context": ["table"],
         "shots": {"path": "s.csv", "count": 3, "match": "g"},
+        "identities": {"table": ["table"]},
         "leakage": "tables",
         "protocol": "honest",
         "paper": {"prompt": "{{ p }}"},
@@ -187,17 +188,22 @@ def test_the_manual_of_the_benchmarks_names_every_other_scorer(name: str) -> Non
     assert "protocol" in type(scoring.load(name)).model_fields
 
 
+def shown(name: str) -> dict[str, Any]:
+    """The `scorer` of a section's example, with the file that it names."""
+    text = sections("###")[name]
+    spec = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])["scorer"]
+    return {**spec, "code": text.split("```python\n")[1].split("```")[0]} if "```python" in text else spec
+
+
 @pytest.mark.parametrize("name", GENERAL)
 def test_the_manual_shows_every_scorer(name: str) -> None:
     """A section each, with every parameter and an example that loads."""
     text = sections("###")[name]
-    scorer = type(scoring.load({"name": name, "field": "a"} if name == "json_field" else name))
+    scorer = type(scoring.load(shown(name)))
     parameters = [field for field in scorer.model_fields if field != "name"]
     documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
     assert documented == parameters
-    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
-    assert example["scorer"]["name"] == name
-    scoring.load(example["scorer"])
+    assert shown(name)["name"] == name
     assert f"[`{name}`](#{name})" in MANUAL
 
 
@@ -205,7 +211,7 @@ def test_the_manual_shows_every_scorer(name: str) -> None:
 def test_the_manual_tells_the_truth_about_scores(name: str) -> None:
     """`With the reference `R`, the completion `C` scores S` holds for the example above it."""
     text = sections("###")[name]
-    scorer = scoring.load(yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])["scorer"])
+    scorer = scoring.load(shown(name))
     claim = text.split("With the reference `")[1]
     reference, rest = claim.split("`, the completion `", 1)
     completion, rest = rest.split("` scores ")
