@@ -29,7 +29,15 @@ from typing import Any, get_args
 from eval import probe
 from eval.completion_cache import CompletionCache
 from eval.engine import Checkpoint, Completion, EngineInfo, Sampling
-from eval.evaluator_client import CPU_SAMPLES, ENGINE_LOST, SHARED_SAMPLES, Description, Rival, TestResult
+from eval.evaluator_client import (
+    CPU_NEW_TOKENS,
+    CPU_SAMPLES,
+    ENGINE_LOST,
+    SHARED_SAMPLES,
+    Description,
+    Rival,
+    TestResult,
+)
 from eval.hardware import survey_hardware
 from eval.ledger import open_test
 from eval.probe import grade, probe_items, regression
@@ -84,6 +92,7 @@ class Evaluator:
             test=len(splits.test),
             shared=splits.shared,
             samples=self._samples("selection"),
+            new_tokens=self._new_tokens,
             groups=dict(sorted(groups.items())),
             benchmark_hash=benchmark_hash(self._benchmark),
             related=tuple(self._related),
@@ -299,9 +308,9 @@ class Evaluator:
     def _sampling(self, split: Split, seed: int) -> Sampling:
         samples = self._samples(split)
         if samples == 1:
-            return Sampling(max_new_tokens=self._task.max_new_tokens)
+            return Sampling(max_new_tokens=self._new_tokens)
         return Sampling(
-            max_new_tokens=self._task.max_new_tokens,
+            max_new_tokens=self._new_tokens,
             temperature=self._task.temperature or TEMPERATURE,
             top_p=TOP_P,
             samples=samples,
@@ -312,6 +321,11 @@ class Evaluator:
         if self._task.samples > 1:
             return self._task.samples if survey_hardware().gpus else min(self._task.samples, CPU_SAMPLES)
         return SHARED_SAMPLES if self._benchmark.splits.shared and split != "test" else 1
+
+    @cached_property
+    def _new_tokens(self) -> int:
+        asked = self._task.max_new_tokens
+        return asked if survey_hardware().gpus else min(asked, CPU_NEW_TOKENS)
 
     def _complete(
         self, samples: list[Sample], checkpoint: Checkpoint, sampling: Sampling, engine: Path, progress: Progress

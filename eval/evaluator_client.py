@@ -21,6 +21,8 @@ SHARED_SAMPLES = 4
 """Completions an item where feedback and selection are the same few rows."""
 CPU_SAMPLES = 4
 """Completions an item at most where there is no GPU."""
+CPU_NEW_TOKENS = 512
+"""Tokens of a completion at most where there is no GPU."""
 
 
 class Description(Record):
@@ -34,6 +36,8 @@ class Description(Record):
     """Feedback and selection are the same rows."""
     samples: int = 1
     """Completions an item of feedback and selection."""
+    new_tokens: int
+    """Tokens of a completion at most."""
     groups: dict[str, int]
     """Items a group, over all splits."""
     benchmark_hash: str

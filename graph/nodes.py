@@ -46,7 +46,7 @@ def make_survey(context: RunContext) -> Survey:
         answer=scoring.load(task.scorer).contract(),
         scorer=str(task.scorer["name"]),
         metric=task.metric,
-        max_new_tokens=task.max_new_tokens,
+        max_new_tokens=description.new_tokens,
         groups=description.groups,
         feedback=description.feedback,
         selection=description.selection,

@@ -246,6 +246,8 @@ def _introduce(context: RunContext) -> None:
     say(f"task {d.task.name}: " + ", ".join(f"{s.name} {s.rows} rows" for s in corpus.sources))
     shared = " (feedback and selection are the same rows: verdicts are weaker)" if d.shared else ""
     say(f"benchmark: feedback {d.feedback}, selection {d.selection}, sealed test {d.test}{shared}")
+    if d.new_tokens < d.task.max_new_tokens:
+        say(f"without a GPU answers are cut at {d.new_tokens} tokens; the task gives them {d.task.max_new_tokens}")
     say(f"detectable effect of one decision: {context.detectable_effect:.3f} ({d.task.metric.name}, 80 % power)")
     minutes = f"{config.budget_seconds / 60:.0f} min, " if config.budget_seconds else ""
     say(f"budget: {minutes}{config.max_experiments} experiments, {config.max_train_rows} rows each; seed {config.seed}")

@@ -279,4 +279,4 @@ def test_the_example_measures_on_other_rows_than_it_teaches(tmp_path: Path) -> N
     ]
     reasons = guard.leaks(contents)
     assert reasons.count("exact") == 0
-    assert len(reasons) - reasons.count(None) <= 5  # twins within MMLU itself
+    assert len(reasons) - reasons.count(None) < 0.01 * len(reasons)  # twins within MMLU itself
