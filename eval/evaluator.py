@@ -22,7 +22,6 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,6 +38,7 @@ from eval.evaluator_client import (
     TestResult,
 )
 from eval.hardware import survey_hardware
+from eval.leaks import LeakGuard
 from eval.ledger import open_test
 from eval.probe import grade, probe_items, regression
 from eval.replication import recipe_effect
@@ -46,20 +46,15 @@ from eval.result import EvalResult, ItemResult, Split, scored_items, summarise
 from eval.sequential import in_order, looks
 from eval.service import Method, Progress, call, serve
 from eval.verdict import Verdict, compare, is_hopeless, paired
-from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark, related_samples
+from tasks.benchmark import LoadedBenchmark, benchmark_hash, load_benchmark
 from tasks.catalogue import find_task, with_protocol
 from tasks.corpus import materialise
-from tasks.decontaminate import Content, Decontaminator
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, write_jsonl
 from tasks.task import Protocol, Sample, Task
 
 ENGINE_SILENCE = 1800.0
 """Seconds without a finished prompt after which the engine is held for dead."""
-COMPARED = ("prompt", "answer", "options", "identities")
-"""Fields of a training row that decontamination looks at, besides its content."""
-LEAKS = 10
-"""Leaks are counted in tens."""
 TEST_ALPHA = 0.05
 TEMPERATURE = 0.7
 """Of sampled completions, where the task does not say."""
@@ -95,7 +90,7 @@ class Evaluator:
             new_tokens=self._new_tokens,
             groups=dict(sorted(groups.items())),
             benchmark_hash=benchmark_hash(self._benchmark),
-            related=tuple(self._related),
+            related=self._guard.related,
             corpus=str(corpus),
             options=self._options(),
         ).model_dump(mode="json")
@@ -186,19 +181,9 @@ class Evaluator:
         """Copy the rows of one file that leak no benchmark item to another; the others go to `sealed/leaks/`.
 
         Returns:
-            How many leaks there are at most: rounded up to tens and never 0, because an exact count would tell of the
-            sealed split.
+            How many leaks there are at most, see `LeakGuard.clean`.
         """
-        candidates = list(read_jsonl(Path(rows)))
-        reasons = self._guard.leaks(
-            Content.model_validate({**{name: row[name] for name in COMPARED}, "question": row["content"]})
-            for row in candidates
-        )
-        judged = list(zip(candidates, reasons, strict=True))
-        write_jsonl(Path(kept), [row for row, reason in judged if reason is None])
-        leaks = [{"reason": reason, **row} for row, reason in judged if reason is not None]
-        write_jsonl(self._sealed / "leaks" / Path(rows).name, leaks)
-        return max(1, math.ceil(len(leaks) / LEAKS)) * LEAKS
+        return self._guard.clean(Path(rows), Path(kept), self._sealed / "leaks" / Path(rows).name)
 
     def test(
         self,
@@ -233,14 +218,8 @@ class Evaluator:
         return self._loaded
 
     @cached_property
-    def _guard(self) -> Decontaminator:
-        """The index over the benchmark and those of related tasks; every recipe of the run passes it."""
-        others = chain.from_iterable(self._related.values())
-        return Decontaminator([*self._benchmark.samples.values(), *others], self._cache_root / "embeddings")
-
-    @cached_property
-    def _related(self) -> dict[str, list[Sample]]:
-        return related_samples(self._task, self._data_root)
+    def _guard(self) -> LeakGuard:
+        return LeakGuard(self._task, self._data_root, self._benchmark, self._cache_root)
 
     @property
     def _sealed(self) -> Path:

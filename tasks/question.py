@@ -68,8 +68,8 @@ class Question:
 
     @cached_property
     def shown(self) -> str:
-        """Question and options in one text."""
-        return compared(" ".join([self.question, *self._options]))
+        """Question and options in one text; each in its own form, so that `498`, `500` does not become 498,500."""
+        return "".join([self.text, *map(compared, self._options)])
 
     @cached_property
     def bare(self) -> "Question":

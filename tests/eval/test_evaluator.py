@@ -347,11 +347,8 @@ def test_a_split_that_does_not_exist_writes_nothing(lab: Laboratory) -> None:
 @pytest.mark.parametrize(("leaks", "told"), [(0, 10), (1, 10), (10, 10), (11, 20), (37, 40)])
 def test_decontamination_counts_in_tens_and_never_tells_of_none(lab: Laboratory, leaks: int, told: int) -> None:
     """Which rows leak, and how, stays in `sealed/`."""
-    leaking = [
-        {"content": f"Which colour has the code {i % 4} in box {i}?", "answer": WORDS[i % 4], "options": [], "row": i}
-        for i in range(leaks)
-    ]
-    clean = [{"content": f"Say {i}.", "answer": f"{i}", "options": [], "row": 1000 + i} for i in range(25)]
+    leaking = [candidate(f"Which colour has the code {i % 4} in box {i}?", WORDS[i % 4], i) for i in range(leaks)]
+    clean = [candidate(f"Say {i}.", f"{i}", 1000 + i) for i in range(25)]
     write_jsonl(lab.folder / "rows.jsonl", [*clean[:5], *leaking, *clean[5:]])
     assert lab.evaluator.decontaminate(lab.folder / "rows.jsonl", lab.folder / "kept.jsonl") == told
     assert list(read_jsonl(lab.folder / "kept.jsonl")) == clean
@@ -360,11 +357,13 @@ def test_decontamination_counts_in_tens_and_never_tells_of_none(lab: Laboratory,
     ]
 
 
+def candidate(content: str, answer: str, number: int) -> dict[str, Any]:
+    """A row that passed the gate."""
+    return {"prompt": content, "answer": answer, "options": [], "content": content, "identities": [], "row": number}
+
+
 def test_decontamination_covers_every_split(lab: Laboratory) -> None:
-    rows = [
-        {"content": f"Which colour has the code {i % 4} in box {i}?", "answer": WORDS[i % 4], "options": []}
-        for i in range(ROWS)
-    ]
+    rows = [candidate(f"Which colour has the code {i % 4} in box {i}?", WORDS[i % 4], i) for i in range(ROWS)]
     write_jsonl(lab.folder / "rows.jsonl", rows)
     lab.evaluator.decontaminate(lab.folder / "rows.jsonl", lab.folder / "kept.jsonl")
     assert list(read_jsonl(lab.folder / "kept.jsonl")) == []
