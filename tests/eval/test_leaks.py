@@ -23,8 +23,8 @@ def task(folder: Path, name: str, place: int, **changes: Any) -> Task:
     write_jsonl(folder / f"{name}.jsonl", rows)
     return Task(
         name=name, domain="visits", description="visits", sources=(Source(name="rows", path="rows.jsonl"),),
-        benchmark=Benchmark(path=f"{name}.jsonl"), prompt="{{ question }}", answer="{{ answer }}", scorer={"name": "number"},
-        base_dir=str(folder), **changes,
+        benchmark=Benchmark(path=f"{name}.jsonl"), prompt="{{ question }}", answer="{{ answer }}",
+        scorer={"name": "number"}, base_dir=str(folder), **changes,
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_items_of_a_related_task_are_leaks_too(guard: LeakGuard, tmp_path: Path)
     assert guard.related == ("other",)
     legal = question(2, 1961)
     kept, reasons, told = clean(
-        guard, tmp_path, row(question(0, 1961), "1007"), row(question(1, 1963), "1021"), row(legal, "1007")
+        guard, tmp_path, row(question(0, 1961), "1007"), row(question(1, 1963), "1021"), row(legal, "312")
     )
     assert (kept, reasons, told) == ([legal], ["exact", "exact"], 10)
 
