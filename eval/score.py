@@ -89,7 +89,7 @@ def score_file(task: Task, protocol: Protocol, path: Path) -> list[dict[str, Any
     """
     scorer = scorer_of(task, protocol)
     pairs = [(case.prediction, case.sample(number)) for number, case in _read(path).items()]
-    scores = _scores(scorer, pairs)
+    scores = scoring.score_each(scorer, pairs)
     good = [(score, sample) for score, (_, sample) in zip(scores, pairs, strict=True) if isinstance(score, ItemScore)]
     found = aggregate([score for score, _ in good], [None if s.group == WHOLE else s.group for _, s in good])
     errors = len(scores) - len(good)
@@ -156,24 +156,9 @@ def _read(path: Path) -> dict[int, Case]:
     return cases
 
 
-def _scores(scorer: Scorer, pairs: Sequence[tuple[str, Sample]]) -> list[ItemScore | str]:
-    """The score of each answer, or why there is none; many at once where the scorer can and nothing is wrong."""
-    try:
-        return list(scoring.score_all(scorer, pairs))
-    except ValueError:
-        return [_score(scorer, *pair) for pair in pairs]
-
-
-def _score(scorer: Scorer, prediction: str, sample: Sample) -> ItemScore | str:
-    try:
-        return scorer.score(prediction, sample)
-    except ValueError as error:  # a reference, a sub-task or a context that cannot be used
-        return str(error)
-
-
-def _line(score: ItemScore | str) -> dict[str, Any]:
-    if isinstance(score, str):
-        return {"score": 0.0, "parsed": False, "metrics": {}, "error": score}
+def _line(score: ItemScore | ValueError) -> dict[str, Any]:
+    if isinstance(score, ValueError):
+        return {"score": 0.0, "parsed": False, "metrics": {}, "error": str(score)}
     line = {"score": score.score, "parsed": score.parsed, "metrics": score.metrics}
     return {**line, "lower_is_better": True} if score.lower_is_better else line
 

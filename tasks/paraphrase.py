@@ -47,7 +47,7 @@ NAMING = Threshold(0.40, 0.49)
 """The answer is in words, and the row names what the item describes."""
 NUMERIC = Threshold(0.60, 0.45)
 """The answer is a number or a letter."""
-REWORDED = 0.22
+REWORDED = 0.3
 """Alignment of the tokens that do not stand in the row: less, and the row fills in a template otherwise."""
 TEMPLATE = 0.8
 """Alignment of two questions that differ in little else when they differ in a number."""
@@ -210,11 +210,8 @@ class Paraphrases:
 def _readable(question: Question) -> bool:
     """Whether the embedder reads a text of this length and script."""
     text = question.question
-    return (
-        len(text) <= LONGEST
-        and question.text.count(" ") > FEWEST
-        and len(text.encode("ascii", "ignore")) >= 0.9 * len(text)
-    )
+    plain = len(text.encode("ascii", "ignore"))
+    return len(text) <= LONGEST and question.text.count(" ") > FEWEST and plain >= 0.9 * len(text)
 
 
 def _own(vectors: Vectors) -> Vectors:

@@ -5,27 +5,41 @@ question; characters do, because terms cannot be reworded. All runs of one to th
 by how rare they are among the items; the share of this weight that recurs in the row is the recall, the share of the
 row's own weight the precision. Japanese and Korean are compared in the same way.
 
-What recall is asked for depends on what else the two have in common: least when the options are the same, most when
-the answer is a number or a combination of labels. `tasks/paraphrase.py` says where thresholds were chosen.
+What is asked for depends on what else the two have in common: least when the options are the same, most when the
+answer is a number or a combination of labels. A row of which one piece of the item is a large part quotes the item.
+`tasks/paraphrase.py` says where thresholds were chosen.
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.question import Question, is_cjk, same_options, same_solution
+from tasks.resemblance import longest_shared
 
 LONGEST = 3
 """Characters of a run."""
-SAME_OPTIONS = 0.06
-TELLING = 0.15
-"""Recall from which on a question with the same answer in words is the item."""
-BARE = 0.3
-BARE_PRECISION = 0.2
-"""The same with an answer that says little."""
+
+
+class Threshold(NamedTuple):
+    """Shares from which on a question with the item's solution is the item."""
+
+    recall: float
+    precision: float
+
+
+SAME_OPTIONS = Threshold(0.06, 0.03)
+"""The answer is in words, and the options are the same."""
+TELLING = Threshold(0.15, 0.08)
+"""The answer is in words."""
+BARE = Threshold(0.3, 0.2)
+"""The answer says little."""
+QUOTED = 0.4
+"""Share of a row that is one piece of the item when it quotes the item."""
 
 
 class Rewordings:
@@ -59,14 +73,15 @@ class Rewordings:
         total = self._weight(parts)
         return any(
             self._enough(row, self._items[item], shared[item] / self._totals[item], shared[item] / total)
-            for item in np.flatnonzero(shared >= SAME_OPTIONS * self._totals)
+            for item in np.flatnonzero(shared >= SAME_OPTIONS.recall * self._totals)
             if self._totals[item] and total and same_solution(row, self._items[item])
         )
 
     def _enough(self, row: Question, item: Question, recall: float, precision: float) -> bool:
-        if not item.telling:
-            return recall >= BARE and precision >= BARE_PRECISION
-        return recall >= (SAME_OPTIONS if same_options(row, item) else TELLING)
+        least = BARE if not item.telling else SAME_OPTIONS if same_options(row, item) else TELLING
+        if recall < least.recall or precision < least.precision:
+            return False
+        return longest_shared(item.text, row.bare.text) < QUOTED * len(row.bare.text)
 
     def _weight(self, parts: Iterable[str]) -> float:
         return sum(self._weights.get(part, self._unknown) for part in parts)

@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from tasks.failure import InputError
 from tasks.record import explain
 from tasks.task import ItemScore, Sample, Scorer
+from tasks.time_limit import within
 
 FAILED = "failed"
 """Among the metrics of an answer on which the scorer itself failed."""
+_OUT_OF_TIME = ItemScore(score=0, parsed=False, extracted="the scorer ran out of time", metrics={FAILED: 1.0})
 
 
 def names() -> list[str]:
@@ -46,11 +48,48 @@ def parses_all(scorer: Scorer, answers: Sequence[tuple[str, Sequence[str]]]) -> 
 
 
 def score_all(scorer: Scorer, pairs: Sequence[tuple[str, Sample]]) -> list[ItemScore]:
-    """Score many answers; a scorer with a method of this name does several at a time."""
+    """Score many answers.
+
+    Raises:
+        ValueError: a reference, a sub-task or a context cannot be used.
+    """
+    scores: list[ItemScore] = []
+    for score in score_each(scorer, pairs):
+        if isinstance(score, ValueError):
+            raise score
+        scores.append(score)
+    return scores
+
+
+def score_each(scorer: Scorer, pairs: Sequence[tuple[str, Sample]]) -> list[ItemScore | ValueError]:
+    """Score many answers, with the error in place of a score that cannot be had.
+
+    A scorer with a method `score_all` does several at a time. One with `ITEM_SECONDS` is called in other processes, and
+    an answer that keeps it busy for longer than that scores 0 and has `FAILED` among its metrics.
+
+    Raises:
+        InputError: a package is missing.
+    """
     own = getattr(scorer, "score_all", None)
     if own:
-        return list(own([text for text, _ in pairs], [sample for _, sample in pairs]))
-    return [scorer.score(text, sample) for text, sample in pairs]
+        try:
+            return list(own([text for text, _ in pairs], [sample for _, sample in pairs]))
+        except ValueError:  # of one of them: which?
+            return [_score(scorer, *pair) for pair in pairs]
+    seconds: float | None = getattr(scorer, "ITEM_SECONDS", None)
+    if seconds is None or len(pairs) < 2:
+        return [_score(scorer, *pair) for pair in pairs]
+    example = (scorer, scorer.contract().example, pairs[0][1])
+    _score(*example)  # here too: an error that is not of one answer
+    scores = within(seconds, _score, [(scorer, *pair) for pair in pairs], warm=example)
+    return [_OUT_OF_TIME if score is None else score for score in scores]
+
+
+def _score(scorer: Scorer, prediction: str, sample: Sample) -> ItemScore | ValueError:
+    try:
+        return scorer.score(prediction, sample)
+    except ValueError as error:
+        return error
 
 
 def load(spec: str | dict[str, Any]) -> Scorer:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby, product
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from tasks.expression import differ, tractable
 from tasks.failure import InputError
@@ -40,6 +40,8 @@ class Math(Record):
     starts with `CORRECT`, accepts it. Under `paper` that makes up for a rejection by the rule; under `honest` it only
     shows as `judge` in `metrics`. In a task file: `scorer: {name: math, bare: true}`.
     """
+
+    ITEM_SECONDS: ClassVar[float] = 30
 
     name: Literal["math"] = "math"
     bare: bool = False

@@ -33,6 +33,8 @@ class MolEdit(Record):
     `honest` the prediction must also stay similar to the source. In a task file: `scorer: {name: mol_edit}`.
     """
 
+    ITEM_SECONDS: ClassVar[float] = 30
+
     name: Literal["mol_edit"] = "mol_edit"
     compares: ClassVar[bool] = False
     protocol: Protocol = "honest"

@@ -39,6 +39,8 @@ class MolOpt(Record):
     `scorer: {name: mol_opt}`.
     """
 
+    ITEM_SECONDS: ClassVar[float] = 30
+
     name: Literal["mol_opt"] = "mol_opt"
     compares: ClassVar[bool] = False
     protocol: Protocol = "honest"

@@ -1,7 +1,7 @@
 """Understanding of molecules: the mol_und sub-tasks of ChemCoTBench (https://github.com/IDEA-XL/ChemCoTBench)."""
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tasks.chemistry_answers import (
     answer_body,
@@ -39,6 +39,8 @@ class MolUnd(Record):
     an unread answer is the number 0. `equivalence`, `ring_system_scaffold`: 1 for the right one of yes and no.
     `Murcko_scaffold`: Tanimoto similarity to the reference. In a task file: `scorer: {name: mol_und}`.
     """
+
+    ITEM_SECONDS: ClassVar[float] = 30
 
     name: Literal["mol_und"] = "mol_und"
     protocol: Protocol = "honest"

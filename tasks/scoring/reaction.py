@@ -1,7 +1,7 @@
 """Chemical reactions: the reaction sub-tasks of ChemCoTBench (https://github.com/IDEA-XL/ChemCoTBench)."""
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from tasks.chemistry_answers import (
     answer_body,
@@ -44,6 +44,8 @@ class Reaction(Record):
     neither `rcr` nor `nepp` reads the key that its prompt asks for. A reference that is no molecule matches nothing.
     In a task file: `scorer: {name: reaction}`.
     """
+
+    ITEM_SECONDS: ClassVar[float] = 30
 
     name: Literal["reaction"] = "reaction"
     protocol: Protocol = "honest"
