@@ -22,6 +22,10 @@ ORACLES = ("logp", "qed", "solubility", *CLASSIFIERS)
 _lock = threading.Lock()
 
 
+class OracleAbsentError(ValueError):
+    """An oracle that needs files is asked where there are none; the message says what to install."""
+
+
 def present(name: str, folder: str | None = None) -> bool:
     """Whether the oracle can be asked here, given a folder with pickles or None."""
     return name in ORACLES and (name not in CLASSIFIERS or _pickle_of(name, folder) is not None or _has_tdc())
@@ -31,7 +35,8 @@ def oracle_value(name: str, mol: Any, folder: str | None = None) -> float | None
     """The property of a molecule, larger is better; None when it is not defined for this molecule.
 
     Raises:
-        InputError: the oracle is absent (the message says what to install), or its file cannot be read.
+        OracleAbsentError: its files are absent.
+        InputError: its file cannot be read.
         KeyError: `ORACLES` has no such name.
     """
     if name in CLASSIFIERS:
@@ -95,7 +100,7 @@ def _activity(name: str, mol: Any, folder: str | None) -> float:
     if path is not None:
         return float(_classifier(path).predict_proba(_features(name, mol))[0][1])
     if not _has_tdc():
-        raise InputError(
+        raise OracleAbsentError(
             f"the oracle {name} is absent: pip install PyTDC, or name a folder that holds {name}.pkl "
             f"(present: {', '.join(name for name in ORACLES if present(name, folder))})"
         )

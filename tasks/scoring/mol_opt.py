@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from tasks.chemistry_answers import answer_body, as_text, json_object, longest_run, quoted, shown, unknown_subtask
 from tasks.failure import InputError
 from tasks.molecules import molecule, murcko_scaffold
-from tasks.oracles import oracle_value
+from tasks.oracles import OracleAbsentError, oracle_value
 from tasks.record import Record
 from tasks.task import AnswerContract, ItemScore, Protocol, Sample
 
@@ -50,8 +50,8 @@ class MolOpt(Record):
     in it; name only a folder that you trust."""
 
     def score(self, prediction: str, sample: Sample) -> ItemScore:
-        """Raises ValueError for an unknown sub-task and without a source (under `honest` also when it is no molecule),
-        InputError without RDKit and, under `honest`, without the oracle."""
+        """Raises ValueError for an unknown sub-task and without a source (under `honest` also when it is no molecule or
+        the oracle is absent), InputError without RDKit."""
         text = self._read(prediction)
         made = molecule(text)
         if made is None:
@@ -99,7 +99,7 @@ class MolOpt(Record):
     def _improvement(self, oracle: str, made: Any, source: Any) -> dict[str, float]:
         try:
             before, after = oracle_value(oracle, source, self.oracles), oracle_value(oracle, made, self.oracles)
-        except InputError:
+        except (InputError, OracleAbsentError):
             if self.protocol == "honest":
                 raise
             return {}

@@ -14,7 +14,7 @@ import pytest
 from tasks import oracles, scoring
 from tasks.failure import InputError
 from tasks.molecules import molecule
-from tasks.oracles import oracle_value, present
+from tasks.oracles import OracleAbsentError, oracle_value, present
 from tasks.task import ItemScore, Protocol, Sample
 
 DATA = os.environ.get("FT_DOJO_DATA")
@@ -182,7 +182,7 @@ def test_metrics() -> None:
 def test_absent_oracle_raises_under_honest_and_scores_nothing_under_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oracles, "_has_tdc", lambda: False)
     for group in ("drd", "gsk", "jnk"):
-        with pytest.raises(InputError, match="is absent: pip install PyTDC, or name a folder"):
+        with pytest.raises(OracleAbsentError, match="is absent: pip install PyTDC, or name a folder"):
             score("honest", group, "CCCCC")
         result = score("paper", group, "CCCCC")
         assert (result.score, result.parsed, result.metrics) == (0, True, {"valid": 1, "scaffold_match": 0})
