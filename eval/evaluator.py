@@ -87,6 +87,7 @@ class Evaluator:
             test=len(splits.test),
             shared=splits.shared,
             samples=self._samples("selection"),
+            test_samples=self._samples("test"),
             new_tokens=self._new_tokens,
             groups=dict(sorted(groups.items())),
             benchmark_hash=benchmark_hash(self._benchmark),

@@ -36,6 +36,8 @@ class Description(Record):
     """Feedback and selection are the same rows."""
     samples: int = 1
     """Completions an item of feedback and selection."""
+    test_samples: int = 1
+    """The same of the test split."""
     new_tokens: int
     """Tokens of a completion at most."""
     groups: dict[str, int]

@@ -48,8 +48,8 @@ class Budget:
         """
         Args:
             path: `clock.json` of the run.
-            test_items: items of the sealed split, answered twice at the end.
-            other_items: feedback and selection items, answered by every experiment.
+            test_items: answers to the sealed split, given twice at the end.
+            other_items: answers to feedback and selection, given by every experiment.
             started: when this session began, by `time.monotonic`; now, if it is not given.
         """
         self._config = config
@@ -144,9 +144,10 @@ def _seconds(experiment: Experiment) -> float:
 
     0 where nothing was generated.
     """
-    if experiment.selection is None or not experiment.selection.generated:
+    results = [result for result in (experiment.selection, experiment.feedback) if result]
+    if experiment.selection is None or not any(result.generated for result in results):
         return 0.0
-    return sum(_whole(result) for result in (experiment.selection, experiment.feedback) if result)
+    return sum(_whole(result) for result in results)
 
 
 def _whole(result: EvalResult) -> float:

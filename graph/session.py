@@ -207,7 +207,8 @@ def opened(
         run.waited(time.monotonic() - began)
         engine.waited = evaluator.service.waited = run.waited
         run.listener = terminal.follow
-        items = description.feedback + description.selection
+        tested = description.test * description.test_samples
+        answered = (description.feedback + (0 if description.shared else description.selection)) * description.samples
         yield RunContext(
             config=config,
             run=run,
@@ -220,7 +221,7 @@ def opened(
             minds=minds or {},
             memory=_memory(config, run),
             pipeline=_pipeline(config, description, model, run),
-            budget=Budget(config, run.file(CLOCK), description.test, items, began),
+            budget=Budget(config, run.file(CLOCK), tested, answered, began),
             terminal=terminal,
         )
     finally:

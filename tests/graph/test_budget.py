@@ -65,6 +65,14 @@ def test_an_evaluation_from_the_cache_says_nothing_about_time(tmp_path: Path) ->
     assert budget(tmp_path).evaluation_seconds([experiment(0), experiment(1, evaluation=99.0, generated=0)]) == 10.0
 
 
+def test_where_both_splits_are_the_same_rows_one_of_them_is_generated(tmp_path: Path) -> None:
+    """Selection is then read back from the cache; its time is that of feedback."""
+    shared = experiment(0, evaluation=60.0)
+    assert shared.selection is not None
+    cached = shared.selection.model_copy(update={"generated": 0, "seconds": 0.0})
+    assert budget(tmp_path).evaluation_seconds([shared.model_copy(update={"selection": cached})]) == 30.0
+
+
 def test_an_evaluation_that_stopped_early_counts_as_a_whole_one(tmp_path: Path) -> None:
     """25 of 100 selection items took 10 s, so all would have taken 40 s; feedback is never cut."""
     stopped = experiment(1, evaluation=20.0)
