@@ -121,6 +121,7 @@ class Pipeline:
         done = max((k + 1 for k in range(len(outputs)) if self._is_done(outputs[k])), default=0)
         while done < len(recipe.steps):
             done = self._segment(recipe, outputs, done, script_folder)
+        _refuse_nothing(self._flow(recipe, outputs))
         last = outputs[-1] if outputs else None
         gated = self._folder / digest([str(last), recipe.sources, self._model.name, max_length, "gate"])
         if not self._is_done(gated):
@@ -135,10 +136,10 @@ class Pipeline:
         return PreparedRows(path=str(gated.with_suffix(".jsonl")), rows=rows, removed=dict(removed), flow=flow)
 
     def _flow(self, recipe: DataRecipe, outputs: Sequence[Path]) -> tuple[Flow, ...]:
-        """What each step left; `outputs` has one path a step and the gate's."""
+        """What each step left; `outputs` has one path a step, and then the gate's."""
         raw = sum(source.rows for source in read_corpus(self._corpus).sources if source.name in recipe.sources)
         stages = [Flow(step="sources", rows=raw)]
-        for name, output in zip([*(step.name for step in recipe.steps), "gate"], outputs, strict=True):
+        for name, output in zip([*(step.name for step in recipe.steps), "gate"], outputs, strict=False):
             report = read_record(output.with_suffix(".json"), SegmentReport)
             stages.append(Flow(step=name, rows=report.rows, removed=report.removed, changed=report.changed))
         return tuple(stages)
@@ -229,6 +230,15 @@ class Pipeline:
             raise StageError(STAGE, FailureKind.DATA, f"script: {error}") from None
         write_jsonl(output.with_suffix(".jsonl"), rows)
         write_record(output.with_suffix(".json"), SegmentReport(rows=len(rows), removed={}))
+
+
+def _refuse_nothing(flow: Sequence[Flow]) -> None:
+    """Raise a DATA failure that names the first step after which no row is left."""
+    for stage in flow:
+        if stage.rows == 0:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in stage.removed.items())
+            message = f"step '{stage.step}' leaves no rows" + (f" (removed: {reasons})" if reasons else "")
+            raise StageError(STAGE, FailureKind.DATA, message)
 
 
 def _script_row(number: int, row: dict[str, object]) -> DataRow:

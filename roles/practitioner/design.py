@@ -107,7 +107,7 @@ def recipe_of(design: Design, survey: Survey, reason: str) -> DataRecipe:
     formats = {name: step for name, step in format_steps(survey).items() if name in design.sources}
     steps = (
         *(step for name in formats for step in (*html_steps(survey, name), *molecule_steps(survey, name))),
-        *(_require(survey, step) for step in formats.values()),
+        *(_require(survey, step) for name, step in formats.items() if not molecule_steps(survey, name)),
         Step(name="deduplicate"),
         *(step for name in formats for step in choice_steps(survey, name)),
         *formats.values(),

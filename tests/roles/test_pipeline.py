@@ -145,6 +145,13 @@ def test_rows_that_nobody_formatted_are_a_fault_of_the_data(bench: Bench) -> Non
     assert "was the source formatted?" in error.failure.message
 
 
+def test_a_step_that_leaves_nothing_is_named(bench: Bench) -> None:
+    emptying = Step(name="filter", parameters={"require": ["never there"]})
+    error = bench.refuses(emptying, sample(5))
+    assert error.failure.kind == FailureKind.DATA
+    assert error.failure.message.startswith("step 'filter' leaves no rows (removed: no never there: ")
+
+
 # ----- scripts
 
 WRITE = "import json; out = open('/out/data.jsonl', 'w')\n"

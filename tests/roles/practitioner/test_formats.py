@@ -12,6 +12,7 @@ from roles.data_steps import load_step
 from roles.data_steps.row import Applied, DataRow, StepContext
 from roles.practitioner.design import design_of, draft, recipe_of
 from roles.practitioner.formats import OFFERED, format_steps, group_field, in_task_format
+from tasks.catalogue import find_task
 from tasks.finance import finance_starter
 from tasks.task import Benchmark, Task
 from tasks.template import fields
@@ -36,6 +37,22 @@ def rendered(task: Task, *rows: dict[str, Any]) -> tuple[Step, Applied]:
     step = format_steps(survey(task, *rows))["raw"]
     made = [DataRow(source="raw", row=n, fields=row) for n, row in enumerate(rows, start=1)]
     return step, load_step(step).apply(made, StepContext(task, 0))
+
+
+def test_a_first_draft_over_molecules_asks_every_kind_of_question() -> None:
+    """Each kind reads other fields of the prompt, so blank ones are no reason to drop a row."""
+    task = find_task("chemistry_mol_und")
+    kinds = ["fg_count", "ring_count", "Murcko_scaffold", "ring_system_scaffold", "equivalence"]
+    rings = ("c1ccc2ccccc2c1", "c1ccncc1", "c1ccsc1", "C1CCCCC1")
+    raw = [{"smiles": f"{'C' * n}OC(=O){ring}"} for n in range(1, 6) for ring in rings]
+    read, groups = tuple(fields(task.prompt)), dict.fromkeys(kinds, 9)
+    card = s.card(domain=task.domain, prompt=task.prompt, fields=read, groups=groups)
+    known = s.survey(s.source("molecules", *raw), task=card)
+    rows = [DataRow(source="molecules", row=n, fields=row) for n, row in enumerate(raw, start=1)]
+    for step in recipe_of(draft(known), known, "").steps:
+        rows = load_step(step).apply(rows, StepContext(task, 0)).rows
+    assert {row.fields["subtask"] for row in rows} == {*kinds}
+    assert len(rows) >= 15
 
 
 QUESTION = "What is a bond?"
