@@ -6,7 +6,8 @@ asks. `identities` names what the fields of a row hold; `Sightings` finds the na
 - a molecule by its heavy atoms and the connectivity part of its InChI key (Heller et al. 2015), so that no other SMILES
   of it passes, with or without stereochemistry; a row that names its molecule may not have the scaffold of an item's,
   either;
-- a table by its cells: Jaccard similarity to a table that is given as such, or the share of them that recur in a text;
+- a table by its cells: Jaccard similarity to a table that is given as such, or the share of them, with some that few
+  tables have, that recur in a text;
 - an application by its number: `14704145`, `14/704,145`.
 """
 
@@ -33,14 +34,17 @@ JACCARD = 0.6
 RECURRING = 0.7
 """Share of a table's cells in a text from which on the text holds the table."""
 FEWEST = 6
-"""Cells that must recur in any case."""
+RARE = 5
+"""So many of its cells that at most five tables have must recur: years and small numbers stand in any long table."""
+PART = 0.1
+"""Share of a text's own cells that the table's must be."""
 
 _CONNECTIVITY = 14
 """Characters of an InChI key that tell which atoms are bonded."""
 _SMILES = re.compile(
     r"(?<![A-Za-z])(?:\[[^\[\]\s]{1,24}\]|Br|Cl|[BCNOPSFIbcnops*]|[=#$/\\.\->()@+]|%\d\d|\d)++(?![A-Za-z])"
 )
-_ATOM = re.compile(r"\[\d*([A-Za-z][a-z]?)[^\]]*\]|(Br|Cl|[BCNOPSFIbcnops])")
+_ATOM = re.compile(r"\[\d{0,3}([A-Za-z][a-z]?)[^\[\]]{0,24}\]|(Br|Cl|[BCNOPSFIbcnops])")
 _SHORTEST = 8
 """Characters of the shortest SMILES that is looked at."""
 _BORDERS = re.compile(r"[|\t\n\r\[\]{}<>;,]|\\[nt]|: ")
@@ -126,7 +130,7 @@ class Sightings:
             return SCAFFOLD
         if self._tables and (
             any(map(self._tables.resemble, _cell_sets(given["table"])))
-            or self._tables.recur({cell for text in texts for cell in _cells(text)})
+            or self._tables.recur({cell for text in texts for cell in _cells(text) | _cells(text, thousands=False)})
         ):
             return "table"
         if self._applications and (
@@ -170,8 +174,10 @@ class _Tables:
 
     def recur(self, cells: Set[str]) -> bool:
         """Whether one of the tables stands in a text of these cells."""
+        rare = self._shared({cell for cell in cells if len(self._holding.get(cell, ())) <= RARE})
         return any(
-            shared >= max(FEWEST, RECURRING * self._sizes[number]) for number, shared in self._shared(cells).items()
+            rare[number] >= FEWEST and shared >= max(RECURRING * self._sizes[number], PART * len(cells))
+            for number, shared in self._shared(cells).items()
         )
 
     def _shared(self, cells: Set[str]) -> Counter[int]:
@@ -182,11 +188,17 @@ def _cell_sets(values: Iterable[str]) -> list[frozenset[str]]:
     return [frozenset(json.loads(value)) for value in values]
 
 
-def _cells(text: str) -> set[str]:
-    """What stands between borders, in words. A cell with a comma counts as two, in tables and in texts alike."""
+def _cells(text: str, *, thousands: bool = True) -> set[str]:
+    """What stands between borders, in words. A cell with a comma counts as two, in tables and in texts alike.
+
+    Args:
+        thousands: `1,250` is a number; otherwise, as in CSV, it is two.
+    """
     if "\\u" in text:
         text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
-    return {words for part in _BORDERS.split(_THOUSANDS.sub("", text)) if (words := _words(part))}
+    if thousands:
+        text = _THOUSANDS.sub("", text)
+    return {words for part in _BORDERS.split(text) if (words := _words(part))}
 
 
 @lru_cache(maxsize=65536)

@@ -13,7 +13,7 @@ from functools import cached_property
 from tasks.text import words
 
 _THOUSANDS = re.compile(r"(?<=\d)(?:[ ,'\u2019]|\{,\}|,?\\[,!])(?=\d{3}(?!\d))")
-_LAYOUT = re.compile(r"\\(?:[dtc]?frac|left|right|text|mathrm|boxed|displaystyle|q?quad)(?![a-zA-Z])")
+_LAYOUT = re.compile(r"\\(?:[dtc]?frac|left|right|text|mathrm|boxed|displaystyle|q?quad)(?![a-zA-Z])", re.IGNORECASE)
 """Commands of LaTeX that say how a formula looks."""
 _DIGIT = re.compile(r"\d")
 _FORMULA = re.compile(r"\$([^$]*)\$|\\\[(.{,2000}?)\\\]|\\\((.{,2000}?)\\\)", re.DOTALL)
@@ -130,7 +130,7 @@ def compared(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    text = unicodedata.normalize("NFKC", text)
+    text = " ".join(unicodedata.normalize("NFKC", text).split())
     if "\\" in text:
         text = _LAYOUT.sub(" ", text)
     return words(_THOUSANDS.sub("", text)).split()
