@@ -32,8 +32,8 @@ def leaking_row(number: int) -> dict[str, Any]:
 
 def candidate(number: int, question: str) -> dict[str, Any]:
     answer = ["red", "blue", "green", "white"][number % 4]
-    return {"prompt": question, "answer": answer, "options": [], "content": question, "task_format": True,
-            "source": "lessons", "row": number, "tokens": 20}  # fmt: skip
+    return {"prompt": question, "answer": answer, "options": [], "content": question, "identities": [],
+            "task_format": True, "source": "lessons", "row": number, "tokens": 20}  # fmt: skip
 
 
 @pytest.fixture
