@@ -22,7 +22,7 @@ def score(spec: Any, prediction: str, answer: str, *options: str) -> ItemScore:
 
 
 def test_names_are_the_files_of_the_folder() -> None:
-    general = {"choice", "contains", "exact", "f1", "json_field", "letter", "math", "number", "rouge_l"}
+    general = {"choice", "contains", "exact", "f1", "json_field", "letter", "math", "number", "python_file", "rouge_l"}
     patent, table = {"par4pc", "pi4pc", "noc4pc"}, {"table_exact", "table_analysis", "chart"}
     chemistry = {"mol_und", "mol_edit", "mol_opt", "reaction"}
     assert scoring.names() == sorted(general | patent | table | chemistry)
