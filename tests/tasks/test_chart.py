@@ -311,7 +311,7 @@ ATTACKS: dict[str, str] = {
     "network": "import socket\nsocket.create_connection(('127.0.0.1', 80), 1)",
     "reading files": (
         "found = [p for p in ('/request.json', '/etc/passwd', '/root/.ssh', "
-        f"{str(HERE)!r}, {str(HERE.parents[2])!r}) if Path(p).exists()]\n"
+        f"{str(HERE)!r}, {str(HERE.parents[2] / 'tasks')!r}) if Path(p).exists()]\n"
         "assert 'y_ref' + 'erences' not in Path('/request.json').read_text()\nraise ValueError(found)"
     ),
 }
