@@ -3,10 +3,11 @@
     python -m benchmarks.decontamination [--data-root DIR] [--speed-rows 100000]
 
 Without `--data-root` the starter benchmark and its sources are used, with it also what lies there of FinanceIQ, AIME,
-TableBench, ChemCoTBench, GSM8K, MATH and MMLU. Of a collection without a benchmark some rows serve as items, and the
-others are legal. Prints tables: edited copies of all items found, by edit; things with an identity found in other
-forms; handwritten paraphrases found, on the half on which thresholds were chosen and on the other one; legal rows
-removed; what an English embedder could do for Chinese; rows a second. Takes some minutes, in one process.
+TableBench, ChemCoTBench, PANORAMA, GSM8K, MATH and MMLU. Of a collection without a benchmark some rows serve as items,
+and the others are legal; rows about the molecule, the table or the application of an item are set apart. Prints tables:
+edited copies of all items found, by edit; things with an identity found in other forms; handwritten paraphrases found,
+on the half on which thresholds were chosen and on the other one; legal rows removed; what an English embedder could do
+for Chinese; rows a second. Takes some minutes, in one process.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from benchmarks.leak_edits import EDITS
 from benchmarks.leak_forms import FORMS
 from tasks.decontaminate import Content, Decontaminator
 from tasks.embedding import CachedEmbedder, SentenceEmbedder
+from tasks.identity import Sightings
 from tasks.question import Question, is_cjk, same_solution
 from tasks.task import Sample
 
@@ -121,30 +123,31 @@ def text_of(one: Paraphrase) -> str:
 
 
 def kept(corpora: Sequence[Corpus], known: Sequence[Paraphrase], own: Decontaminator, folder: Path) -> None:
-    """Legal rows that are removed, by corpus, and how long it takes."""
+    """Legal rows that are removed, by corpus, and how fast. Rows about what an item is about are not legal."""
     print("## Legal rows removed\n")
     lines: list[list[object]] = []
 
     def look(name: str, guard: Decontaminator, rows: Sequence[Content], sides: Sequence[int]) -> None:
-        began = time.perf_counter()
+        began = time.process_time()
         reasons = guard.leaks(rows)
-        seconds = time.perf_counter() - began
-        counts = Counter(reasons)
-        wrong = [reason in (*COPIES, "paraphrase") for reason in reasons]
-        halves = [[one for one, part in zip(wrong, sides, strict=True) if part == side] for side in (0, 1)]
-        told = ", ".join(f"{reason} {count}" for reason, count in counts.items() if reason) or "-"
-        lines.append(
-            [name, told, *(share(sum(part), len(part), 2) for part in (*halves, wrong)), f"{len(rows) / seconds:,.0f}"]
-        )
+        seconds = time.process_time() - began
+        halves = [[bool(one) for one, part in zip(reasons, sides, strict=True) if part == side] for side in (0, 1)]
+        told = ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).items() if reason) or "-"
+        removed = (share(sum(part), len(part), 2) for part in (*halves, halves[0] + halves[1]))
+        lines.append([name, *removed, told, f"{len(rows) / seconds:,.0f}"])
 
     for language, those in (("English", (False,)), ("Chinese", (True,)), ("all", (False, True))):
         legal = [(row, half(one.item.id)) for one in known if one.chinese in those for row in one.legal]
         look(f"handwritten, same fact, {language}", own, *zip(*legal, strict=True))
     guards: dict[int, Decontaminator] = {}
-    for corpus in filter(lambda corpus: corpus.rows, corpora):
+    for corpus in corpora:
         guard = guards.setdefault(id(corpus.items), Decontaminator(corpus.items, folder))
-        look(corpus.name, guard, corpus.rows, [half(row.question) for row in corpus.rows])
-    table(["rows", "why", "copy or paraphrase, chosen on", "held out", "both", "rows/s"], lines)
+        known_things = Sightings(name for item in corpus.items for name in item.identities)
+        rows = [row for row in corpus.rows if known_things.seen((), row.identities) is None]
+        if rows:
+            set_apart = f", {len(corpus.rows) - len(rows)} set apart" if len(rows) < len(corpus.rows) else ""
+            look(f"{corpus.name}{set_apart}", guard, rows, [half(row.question + row.prompt) for row in rows])
+    table(["rows", "removed of those chosen on", "held out", "both", "as", "rows a CPU second"], lines)
 
 
 def chinese(known: Sequence[Paraphrase], corpora: Sequence[Corpus], folder: Path) -> None:
@@ -194,21 +197,19 @@ def speed(corpora: Sequence[Corpus], count: int) -> None:
         guard.copied(row)
     wall, cpu = time.perf_counter() - began, time.process_time() - used
     print(
-        f"exact and n-gram: {count:,} rows against {SPEED_ITEMS:,} items in {wall:.1f} s, {count / wall:,.0f} rows/s "
-        f"({cpu:.1f} s of one core)"
+        f"exact and n-gram: {count:,} rows against {SPEED_ITEMS:,} items in {wall:.1f} s, {count / wall:,.0f} rows/s, "
+        f"{count / cpu:,.0f} a CPU second"
     )
-    texts = list(dict.fromkeys(row.question for row in rows))[:: max(1, len(rows) // EMBEDDED)][:EMBEDDED]
+    different = list(dict.fromkeys(row.question for row in rows))
+    texts = random.Random(0).sample(different, min(EMBEDDED, len(different)))
+    SentenceEmbedder().embed(texts[:1])
     with tempfile.TemporaryDirectory() as folder:
-        SentenceEmbedder().embed(texts[:1])
-
-        def rate(what: str) -> None:
+        for what in ("new", "cached"):
             embedder = CachedEmbedder(SentenceEmbedder(), Path(folder))
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             embedder.embed(texts)
-            print(f"embedding, {what}: {len(texts) / (time.perf_counter() - began):,.0f} rows/s ({len(texts):,} rows)")
-
-        rate("new")
-        rate("cached")
+            wall, cpu = time.perf_counter() - began, time.process_time() - used
+            print(f"embedding, {what}: {len(texts) / wall:,.0f} rows/s, {len(texts) / cpu:,.0f} a CPU second")
 
 
 def main() -> None:

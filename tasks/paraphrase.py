@@ -14,7 +14,7 @@ about the fact in its own way; it has to say more of the item to count. An answe
 little, so both similarities must be higher.
 
 The thresholds were chosen on one half of `tests/tasks/paraphrases.jsonl` and on one half of each corpus whose rows are
-legal; `benchmarks/decontamination.py` reports on the other halves.
+legal, `REWORDED` when the other halves had been seen, too; `benchmarks/decontamination.py` reports on both.
 """
 
 import math
