@@ -34,8 +34,39 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="[ROLE=]SPEC",
-        help="mind of all roles, or of one: expert, openai:MODEL[@BASE_URL]; repeatable (default: expert)",
+        help="mind of all roles, or of one: expert, recorded:FILE, PROVIDER:MODEL[@BASE_URL]; repeatable (default: "
+        "expert). generalist=SPEC, alone: one mind in the place of all roles, to compare with",
     )
+    say(
+        "--temperature",
+        action="append",
+        default=[],
+        metavar="[ROLE=]X",
+        help="of the language models behind all roles, or one; repeatable (default: the model's own)",
+    )
+    say(
+        "--effort",
+        action="append",
+        default=[],
+        metavar="[ROLE=]LEVEL",
+        help="how much reasoning models think: none, minimal, low, medium, high, xhigh, max; repeatable (default: the "
+        "model's own)",
+    )
+    say(
+        "--tiers",
+        metavar="strong=SPEC,weak=SPEC",
+        help="language models that data steps may ask (default: the data engineer's, or another role's)",
+    )
+    say("--max-tokens", type=_positive, metavar="N", help="tokens that language models may take, in and out together")
+    say("--max-cost", type=_amount, metavar="DOLLARS", help="what they may cost")
+    say(
+        "--price",
+        action="append",
+        default=[],
+        metavar="SPEC=IN,OUT",
+        help="price of a model in dollars per million tokens, where none is known; repeatable",
+    )
+    say("--answer-timeout", metavar="90s|1h", help="time that one answer of a language model may take (default: 10m)")
     say(
         "--memory",
         choices=["on", "off", "run"],
@@ -65,6 +96,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="evaluation engine: auto, transformers, vllm, endpoint=URL (default: auto)",
     )
+    say(
+        "--approve",
+        action="store_true",
+        help="ask on standard input before anything is spent on a plan: accept, edit, send back, or stop",
+    )
     say("--merge", action="store_true", help="deliver the base model with the adapter merged in, beside the adapter")
     say("--run-dir", type=Path, help="directory of the run (default: runs/<time>-<task>)")
     say(
@@ -88,6 +124,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
@@ -107,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _second_kills())
     try:
         if flags.draw:
-            return draw()
+            return draw(flags.backbone)
         if flags.list_tasks:
             return list_tasks(flags.data_root)
         if flags.resume:

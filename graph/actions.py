@@ -1,4 +1,4 @@
-"""What nodes do, as plain functions: prepare data, train, evaluate, judge, test.
+"""What nodes do, as plain functions: train, evaluate, judge, test; `graph/preparation.py` prepares data.
 
 They need a `RunContext` and no graph, so that a person or another agent can drive the laboratory too. Each is
 idempotent: its output is kept under the hash of its inputs, and a second call reads it back.
@@ -6,7 +6,6 @@ idempotent: its output is kept under the hash of its inputs, and a second call r
 
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,10 +19,8 @@ from eval.result import EvalResult, ItemResult, Split
 from eval.verdict import Verdict, alpha_share
 from graph.context import RunContext, label
 from memory.records import (
-    DataRecipe,
     Evidence,
     Experiment,
-    Flow,
     TrainingConfig,
     TrainingData,
     TrainingOutcome,
@@ -47,88 +44,14 @@ from roles.recipes.request import (
 from tasks.child import child_environment, kill_group, log_tail, start_child
 from tasks.corpus import read_corpus
 from tasks.failure import Failure, FailureKind, StageError
-from tasks.record import Record, digest, file_digest, read_jsonl, read_record, write_jsonl, write_record
+from tasks.record import Record, read_jsonl, read_record, write_record
 
-LEAKS = "leaks, and others to make tens"
-"""The reason for which decontamination removes rows."""
 KEPT_BY_A_RESTING_ENGINE = 0.15
 """Share of a GPU's memory that may be in use while the engine rests: a context, compiled graphs, other processes."""
 TRAINING_STARTS = 3
 """Times that a training killed from outside is started again; it goes on from its own checkpoint."""
 MINIMUM_TRAINING_SECONDS = 60.0
 T = TypeVar("T")
-
-
-def row_limit(context: RunContext) -> int:
-    """Tokens a training row may have: what the model can read."""
-    return context.engine.call("info")["context"]
-
-
-def prepare_data(context: RunContext, number: int, recipe: DataRecipe, max_length: int) -> TrainingData:
-    """Apply a recipe, the gate and decontamination; writes `data.jsonl` and `provenance.jsonl`.
-
-    Leaks are taken out in tens, at least ten rows: others make up the number. Else a role could tell from the rows that
-    are left whether a row that it made is an item of the sealed test.
-
-    Raises:
-        StageError: the recipe cannot be carried out or leaves no rows.
-    """
-    run, folder = context.run, context.run.experiment(number)
-    inputs = [recipe, max_length, context.config.max_train_rows, context.config.seed, context.description.corpus,
-              context.description.benchmark_hash, context.description.related]  # fmt: skip
-
-    def produce() -> TrainingData:
-        started = time.monotonic()
-        prepared = context.pipeline.apply(recipe, max_length, folder / "script")
-        clean = folder / "clean.jsonl"
-        at_most = context.evaluator.decontaminate(Path(prepared.path), clean)
-        rows = _drawn(context, list(read_jsonl(clean)), max(0, prepared.rows - at_most))
-        clean.unlink()
-        leaks = {LEAKS: prepared.rows - len(rows)}
-        removed = {**prepared.removed, **leaks}
-        flow = [*prepared.flow, Flow(step="decontamination", rows=len(rows), removed=leaks)]
-        if len(rows) > context.config.max_train_rows:
-            over = {"over --max-train-rows": len(rows) - context.config.max_train_rows}
-            removed |= over
-            flow.append(Flow(step="limit", rows=context.config.max_train_rows, removed=over))
-            rows = _drawn(context, rows, context.config.max_train_rows)
-        if not rows:
-            raise StageError("prepare_data", FailureKind.DATA, f"no rows are left to train on; removed: {removed}")
-        _write_rows(folder, rows)
-        tokens = sorted(row["tokens"] for row in rows)
-        return TrainingData(
-            path=run.relative(folder / "data.jsonl"),
-            content_hash=file_digest(folder / "data.jsonl"),
-            rows=len(rows),
-            rows_by_source=dict(sorted(Counter(row["source"] for row in rows).items())),
-            tokens=sum(tokens),
-            tokens_median=tokens[len(tokens) // 2],
-            tokens_max=tokens[-1],
-            removed=dict(sorted(removed.items())),
-            flow=tuple(flow),
-            row_limit=max_length,
-            seconds=round(time.monotonic() - started, 1),
-        )
-
-    return run.once("prepare_data", number, folder / "data.json", inputs, TrainingData, produce)
-
-
-def _drawn(context: RunContext, rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
-    """So many of the rows, in their order, by a hash that nobody but the evaluator and this process can compute."""
-    key = context.description.benchmark_hash
-    order = sorted(range(len(rows)), key=lambda i: digest([key, rows[i]["source"], rows[i]["row"], rows[i]["prompt"]]))
-    return [rows[i] for i in sorted(order[:number])]
-
-
-def _write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """What is learned, and beside it where each row came from."""
-    learned = [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows]
-    origins = [
-        {**{name: row[name] for name in ("source", "row", "options", "content", "task_format")}, "hash": digest(row)}
-        for row in rows
-    ]
-    write_jsonl(folder / "data.jsonl", learned)
-    write_jsonl(folder / "provenance.jsonl", origins)
 
 
 def train(
@@ -323,7 +246,8 @@ def gather_evidence(
             rows=tuple(_trained_rows(context, experiment)),
             losses=tuple(read_losses(folder / LOSSES)),
         )
-        return GatheredEvidence(evidence=evidence.gather(case))
+        only = None if experiment.number else evidence.OF_ANSWERS
+        return GatheredEvidence(evidence=evidence.gather(case, only))
 
     inputs = [experiment, parent.number]
     return context.run.once("evidence", experiment.number, folder / "evidence.json", inputs, GatheredEvidence, produce)

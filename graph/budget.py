@@ -5,6 +5,8 @@ All limits are here, checked before the spend. Time that earlier sessions of a r
 """
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from eval.probe import probe_items
@@ -58,11 +60,25 @@ class Budget:
         self._other_items = other_items
         self._before = used_before(path)
         self._started = time.monotonic() if started is None else started
+        self._stopped: float | None = None
 
     @property
     def used(self) -> float:
-        """Seconds used, earlier sessions included."""
-        return self._before + time.monotonic() - self._started
+        """Seconds used, earlier sessions included, without those in which the clock was stopped."""
+        now = time.monotonic() if self._stopped is None else self._stopped
+        return self._before + now - self._started
+
+    @contextmanager
+    def stopped(self) -> Generator[None]:
+        """Stop the clock, while a person thinks. The ledger is written first: a process that is killed meanwhile has
+        used no more."""
+        self._stopped = time.monotonic()
+        self.save()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - self._stopped
+            self._stopped = None
 
     def save(self) -> None:
         """Write the time used so far to the ledger."""
@@ -73,14 +89,14 @@ class Budget:
 
         Before there is one, the untouched model's, less what a trained one saves by ending its answers.
         """
-        trained = max((_seconds(e) for e in experiments if e.number > 0), default=0.0)
+        trained = max((self._seconds(e) for e in experiments if e.number > 0), default=0.0)
         if trained:
             return trained
-        return max((_seconds(e) * (1 - ENDING_SAVES * _cut(e)) for e in experiments), default=0.0)
+        return max((self._seconds(e) * (1 - ENDING_SAVES * _cut(e)) for e in experiments), default=0.0)
 
     def reserve(self, experiments: list[Experiment]) -> float:
         """Seconds set aside for test and general probe, of the untouched and of the best model, and for `deliver`."""
-        both = self.evaluation_seconds(experiments) + max((_seconds(e) for e in experiments), default=0.0)
+        both = self.evaluation_seconds(experiments) + max((self._seconds(e) for e in experiments), default=0.0)
         delivery = DELIVERY_SECONDS + (MERGE_SECONDS if self._config.merge else 0.0)
         items = self._test_items + len(probe_items())
         return items * both / max(self._other_items, 1) * SLOWER + delivery
@@ -130,24 +146,28 @@ class Budget:
             minutes=None if left is None else round(left / 60),
             training_tokens=tokens(share),
             most_tokens=tokens(1.0),
+            evaluation_minutes=round(self.evaluation_seconds(experiments) / 60, 1),
         )
+
+    def _seconds(self, experiment: Experiment) -> float:
+        """Seconds of a whole evaluation, though it may have stopped early, had a part of its answers in the cache, or
+        been of feedback only.
+
+        0 where nothing was generated.
+        """
+        results = [result for result in (experiment.selection, experiment.feedback) if result]
+        if not any(result.generated for result in results):
+            return 0.0
+        seconds = sum(_whole(result) for result in results)
+        if experiment.selection:
+            return seconds
+        return seconds * self._other_items / sum(result.n * result.samples for result in results)
 
     def _experiments_left(self, experiments: list[Experiment]) -> int:
         return self._config.max_experiments - sum(experiment.number > 0 for experiment in experiments)
 
     def _overhead(self, experiments: list[Experiment]) -> float:
         return self.evaluation_seconds(experiments) * self._config.replicates + OVERHEAD_SECONDS
-
-
-def _seconds(experiment: Experiment) -> float:
-    """Seconds of a whole evaluation, though it may have stopped early or had a part of its answers in the cache.
-
-    0 where nothing was generated.
-    """
-    results = [result for result in (experiment.selection, experiment.feedback) if result]
-    if experiment.selection is None or not any(result.generated for result in results):
-        return 0.0
-    return sum(_whole(result) for result in results)
 
 
 def _whole(result: EvalResult) -> float:

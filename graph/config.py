@@ -1,12 +1,15 @@
 """Flags become a `RunConfig`: frozen, saved in `config.json`, read again by `--resume`."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from eval.base_model import SMOLLM2, TINY
 from eval.hardware import Hardware
+from roles.backbone import GENERALIST, choose_specs
+from roles.data_steps.models import Tier
 from tasks.failure import InputError
 from tasks.record import Record
 from tasks.task import Protocol
@@ -52,6 +55,20 @@ class RunConfig(Record):
     model: str
     backbones: tuple[str, ...] = ("expert",)
     """Values of `--backbone` in the order given."""
+    temperatures: tuple[str, ...] = ()
+    """Values of `--temperature`."""
+    efforts: tuple[str, ...] = ()
+    """Values of `--effort`."""
+    tiers: dict[Tier, str] = Field(default_factory=dict)
+    """Language models that data steps may ask, by tier."""
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Tokens that language models may take, in and out, all calls of the run together."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """The same in dollars."""
+    prices: tuple[str, ...] = ()
+    """`SPEC=IN,OUT` in dollars per million tokens, where the known prices are wrong or none are known."""
+    answer_seconds: float = Field(default=600.0, gt=0)
+    """Seconds that one answer of a language model may take."""
     memory: Literal["on", "off", "run"] = "on"
     memory_dir: str
     data_root: str | None = None
@@ -67,6 +84,8 @@ class RunConfig(Record):
     engine: str
     cache_dir: str
     unsafe_scripts: bool = False
+    approve: bool = False
+    """Ask a person about each plan before anything is spent on it."""
     merge: bool = False
     """Deliver the merged model beside the adapter."""
     dry_run: bool = False
@@ -88,7 +107,12 @@ def dry_run_model(dry_run: bool, asked: str | None, profile: Profile) -> str:
     return asked or (TINY if dry_run else profile.model)
 
 
-def parse_duration(text: str) -> float:
+def scripted_minds(backbones: Sequence[str]) -> tuple[str, ...]:
+    """The minds of a dry run: scripted ones in the roles, or in the place of the generalist that was asked for."""
+    return ("generalist=scripted",) if GENERALIST in choose_specs(backbones) else ("scripted",)
+
+
+def parse_duration(text: str, flag: str = "--budget") -> float:
     """Seconds of `90s`, `30m`, `12h` or `1h30m`.
 
     Raises:
@@ -96,9 +120,9 @@ def parse_duration(text: str) -> float:
     """
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
     if not match or not any(match.groups()):
-        raise InputError(f"--budget {text}: expected a duration such as 90s, 30m, 12h or 1h30m")
+        raise InputError(f"{flag} {text}: expected a duration such as 90s, 30m, 12h or 1h30m")
     hours, minutes, seconds = (float(group or 0) for group in match.groups())
     total = hours * 3600 + minutes * 60 + seconds
     if total <= 0:
-        raise InputError(f"--budget {text}: must be more than nothing")
+        raise InputError(f"{flag} {text}: must be more than nothing")
     return total

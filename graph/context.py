@@ -6,6 +6,7 @@ from pathlib import Path
 from eval.devices import Devices
 from eval.engine import Checkpoint
 from eval.evaluator_client import Description, Evaluator
+from eval.gateway_client import GatewayClient
 from eval.hardware import Hardware
 from eval.service import Service
 from eval.verdict import alpha_share
@@ -37,6 +38,8 @@ class RunContext:
     memory: ExperimentMemory | None
     pipeline: Pipeline
     budget: Budget
+    gateway: GatewayClient | None
+    """The door to language models; None when nobody may ask one."""
     terminal: Terminal
 
     @property

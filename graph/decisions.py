@@ -12,39 +12,74 @@ from eval.result import ItemResult
 from graph import actions
 from graph.context import RunContext
 from graph.recollection import recollect
+from graph.run_dir import TRANSCRIPT
+from graph.state import by_number
 from memory.recall import data_question, diagnostician_question, planner_question, trainer_question
-from memory.records import DataRecipe, Diagnosis, Experiment, Plan, TrainingConfig, TrainingData
+from memory.records import DataRecipe, Diagnosis, Experiment, Plan, Review, TrainingConfig, TrainingData
 from roles.backbone import Check, Exchange, Question, Role, consult
 from roles.briefing import (
     DataBriefing,
     DiagnosticianBriefing,
     PlannerBriefing,
+    Remaining,
     Situation,
     Survey,
     TrainerBriefing,
 )
-from roles.data_steps import describe_steps, load_step
+from roles.checks import check_config, check_diagnosis, check_plan, check_recipe
+from roles.data_steps import describe_steps
+from roles.prompt_text import listed
 from roles.recipes import names as methods
 from tasks.failure import FailureKind, StageError
-from tasks.record import Record
+from tasks.record import Record, digest, read_jsonl
 
 D = TypeVar("D", bound=Record)
 WRONG_SHOWN = 8
 """Wrong feedback items that the diagnostician sees."""
+UNREAD_SHOWN = BROKEN_SHOWN = 2
+"""Of these, answers that cannot be read, and items that the parent had right; as far as there are some."""
 
 
-def decide_plan(context: RunContext, survey: Survey, experiments: list[Experiment], incumbent: int) -> Plan:
-    """Ask the planner what the next experiment tries."""
+def decide_plan(
+    context: RunContext,
+    survey: Survey,
+    experiments: list[Experiment],
+    incumbent: int,
+    declined: Sequence[Review] = (),
+) -> Plan:
+    """Ask the planner what the next experiment tries.
+
+    Args:
+        declined: plans of this run that a person sent back, the latest last.
+    """
     number = len(experiments)
+    briefing = planner_briefing(context, survey, experiments, incumbent, declined)
+    before = [review for review in declined if review.experiment == number]
+    path = context.run.experiment(number) / _attempt("plan", before)
+    told = [[review.proposed, review.comment] for review in declined]
+
+    def check(plan: Plan) -> str | None:
+        return check_plan(plan, briefing)
+
+    return _decide(context, number, path, "planner", briefing, Plan, (), check, told)
+
+
+def planner_briefing(
+    context: RunContext,
+    survey: Survey,
+    experiments: list[Experiment],
+    incumbent: int,
+    declined: Sequence[Review] = (),
+) -> PlannerBriefing:
+    """What the planner is told before it plans the next experiment."""
     card = survey.task
     question = planner_question(task=card.name, domain=card.domain, model=survey.model, description=card.description)
-    briefing = PlannerBriefing(
+    return PlannerBriefing(
         **_situation(context, survey, experiments, incumbent, question),
         diagnosis=experiments[-1].diagnosis,
         evidence=experiments[-1].evidence,
+        declined=tuple(declined),
     )
-    path = context.run.experiment(number) / "plan.json"
-    return _decide(context, number, path, "planner", briefing, Plan, (), lambda plan: _check_plan(plan, experiments))
 
 
 def decide_recipe(
@@ -67,10 +102,15 @@ def decide_recipe(
         parent_recipe=parent.recipe,
         diagnosis=parent.diagnosis,
         evidence=parent.evidence,
-        steps=tuple(describe_steps()),
+        steps=available_steps(context),
+        tiers=context.config.tiers,
     )
     path = context.run.experiment(number) / _attempt("recipe", complaints)
-    return _decide(context, number, path, "data_engineer", briefing, DataRecipe, complaints, _check_recipe)
+
+    def check(recipe: DataRecipe) -> str | None:
+        return check_recipe(recipe, briefing)
+
+    return _decide(context, number, path, "data_engineer", briefing, DataRecipe, complaints, check)
 
 
 def decide_config(
@@ -79,7 +119,6 @@ def decide_config(
     experiments: list[Experiment],
     incumbent: int,
     plan: Plan,
-    recipe: DataRecipe,
     data: TrainingData,
     complaints: Sequence[str],
 ) -> TrainingConfig:
@@ -92,7 +131,7 @@ def decide_config(
     number, parent = len(experiments), experiments[plan.parent]
     if plan.factor == "data" and parent.config and not complaints:
         kept = parent.config.model_copy(update={"max_length": max(parent.config.max_length, data.tokens_max)})
-        if refused := _check_config(kept, recipe, data, experiments):
+        if refused := check_config(kept, data, survey, experiments):
             raise StageError("train", FailureKind.CONFIG, refused)
         return kept
     question = trainer_question(
@@ -102,6 +141,7 @@ def decide_config(
         **_situation(context, survey, experiments, incumbent, question, plan),
         plan=plan,
         data=data,
+        examples=_examples(context, data),
         parent_config=parent.config,
         diagnosis=parent.diagnosis,
         evidence=parent.evidence,
@@ -109,7 +149,7 @@ def decide_config(
     )
 
     def check(config: TrainingConfig) -> str | None:
-        return _check_config(config, recipe, data, experiments)
+        return check_config(config, data, survey, experiments)
 
     path = context.run.experiment(number) / _attempt("config", complaints)
     return _decide(context, number, path, "trainer", briefing, TrainingConfig, complaints, check)
@@ -125,18 +165,47 @@ def decide_diagnosis(
     symptoms = experiment.failure.message if experiment.failure else _symptoms(experiment)
     question = diagnostician_question(task=survey.task.name, domain=survey.task.domain, symptoms=symptoms)
     briefing = DiagnosticianBriefing(
-        **_situation(context, survey, experiments, incumbent, question),
+        **_situation(context, survey, by_number(experiments, [experiment]), incumbent, question),
         experiment=experiment,
         evidence=experiment.evidence,
         parent_feedback=parent.feedback,
-        wrong=spread([item for item in items.values() if item.score < 1]),
+        wrong=(shown := shown_items(experiment.number, list(items.values()), before)),
+        parent_answers={item.id: before[item.id].completions[0] for item in shown if item.id in before},
+        once_right=tuple(item.id for item, old in common if item.score < old.score),
         fixed=sum(item.score > old.score for item, old in common),
         broken=sum(item.score < old.score for item, old in common),
+        examples=_examples(context, experiment.data),
     )
     path = context.run.experiment(experiment.number) / "diagnosis.json"
-    return _decide(
-        context, experiment.number, path, "diagnostician", briefing, Diagnosis, (), lambda d: _check_quotes(d, briefing)
-    )
+
+    def check(diagnosis: Diagnosis) -> str | None:
+        return check_diagnosis(diagnosis, briefing)
+
+    return _decide(context, experiment.number, path, "diagnostician", briefing, Diagnosis, (), check)
+
+
+def _examples(context: RunContext, data: TrainingData | None) -> tuple[dict[str, str], ...]:
+    """The first and the middle training row, as far as there are rows."""
+    path = context.run.path / data.path if data else None
+    if path is None or not path.exists():
+        return ()
+    rows = list(read_jsonl(path))
+    return tuple(rows[place] for place in dict.fromkeys((0, len(rows) // 2)))
+
+
+def shown_items(number: int, items: list[ItemResult], before: dict[str, ItemResult]) -> tuple[ItemResult, ...]:
+    """Wrong items to show: some that cannot be read, some that the parent had right, the others from all groups.
+
+    Args:
+        number: of the experiment; another one shows other items.
+    """
+    drawn = sorted(items, key=lambda item: digest([number, item.id]))
+    wrong = [item for item in drawn if item.score < 1]
+    unread = [item for item in wrong if not all(item.parsed)][:UNREAD_SHOWN]
+    broken = [item for item in wrong if item.id in before and item.score < before[item.id].score][:BROKEN_SHOWN]
+    first = {item.id: item for item in (*unread, *broken)}
+    others = spread([item for item in wrong if item.id not in first])
+    return (*first.values(), *others)[:WRONG_SHOWN]
 
 
 def spread(items: list[ItemResult]) -> tuple[ItemResult, ...]:
@@ -157,18 +226,26 @@ def _decide(
     schema: type[D],
     complaints: Sequence[str],
     check: Check,
+    told: Sequence[object] = (),
 ) -> D:
+    """The decision on disk where the same was asked before, else a mind's.
+
+    Args:
+        complaints: why earlier decisions on the same question failed.
+        told: what else makes this another question than one of the same number that was asked before.
+    """
+
     def ask() -> D:
         def note(exchange: Exchange) -> None:
-            context.run.append("transcript.jsonl", exchange)
+            context.run.append(TRANSCRIPT, exchange)
 
         return consult(context.minds[role], Question(role, briefing, schema, complaints), check, note, number)
 
-    return context.run.once(role, number, path, [role, number, list(complaints)], schema, ask)
+    return context.run.once(role, number, path, [role, number, list(complaints), *told], schema, ask)
 
 
-def _attempt(name: str, complaints: Sequence[str]) -> str:
-    return f"{name}.json" if not complaints else f"{name}.{len(complaints) + 1}.json"
+def _attempt(name: str, before: Sequence[object]) -> str:
+    return f"{name}.json" if not before else f"{name}.{len(before) + 1}.json"
 
 
 def _situation(
@@ -180,14 +257,36 @@ def _situation(
     plan: Plan | None = None,
 ) -> dict[str, Any]:
     """The fields of `Situation` as keyword arguments."""
-    share = plan.budget_share if plan else None
+    table = {trial.number for trial in listed(experiments, incumbent)}
+    recalled = recollect(context, question, plan.memory_ids if plan else ())
     return {
         "survey": survey,
         "trials": tuple(experiments),
         "incumbent": incumbent,
-        "remaining": context.budget.remaining(experiments, share),
-        "recalled": recollect(context, question, plan.memory_ids if plan else ()),
+        "remaining": what_is_left(context, experiments, plan.budget_share if plan else None),
+        "recalled": tuple(
+            one for one in recalled if one.experiment.run != context.run.name or one.experiment.number not in table
+        ),
     }
+
+
+def what_is_left(context: RunContext, experiments: list[Experiment], share: float | None = None) -> Remaining:
+    """What minds are told of the budget and of the caps on language models.
+
+    Args:
+        share: of the time left that the next experiment may take; None shares it evenly.
+    """
+    remaining = context.budget.remaining(experiments, share)
+    if context.gateway is None:
+        return remaining
+    left = context.gateway.spent()
+    tokens = None if left.tokens_left is None else int(float(f"{left.tokens_left:.2g}"))
+    return remaining.model_copy(update={"model_tokens": tokens, "model_dollars": left.dollars_left})
+
+
+def available_steps(context: RunContext) -> tuple[dict[str, Any], ...]:
+    """The data steps that a recipe of this run may have, described for a mind."""
+    return tuple(describe_steps(("gateway", "engine") if context.gateway else ("engine",)))
 
 
 def _symptoms(experiment: Experiment) -> str:
@@ -197,55 +296,3 @@ def _symptoms(experiment: Experiment) -> str:
         f"unparsed {experiment.feedback.unparsed}, loss {experiment.training.first_loss} to "
         f"{experiment.training.final_loss}, feedback {experiment.feedback.score}"
     )
-
-
-def _check_plan(plan: Plan, experiments: list[Experiment]) -> str | None:
-    if plan.parent >= len(experiments):
-        return f"parent {plan.parent} does not exist; experiments so far: 0 to {len(experiments) - 1}"
-    parent = experiments[plan.parent]
-    if parent.training is None and plan.factor != "both":
-        return f"experiment {plan.parent} was not trained, so nothing of it can be kept: factor must be `both`"
-    if parent.training is not None and plan.factor == "both":
-        return f"experiment {plan.parent} is trained, so change one factor against it: `data` or `training`"
-    return None
-
-
-def _check_recipe(recipe: DataRecipe) -> str | None:
-    """Unknown steps and wrong parameters come back at once; sources are checked where the corpus is."""
-    try:
-        for step in recipe.steps:
-            load_step(step)
-    except StageError as error:
-        return error.failure.message
-    return None
-
-
-def _check_config(
-    config: TrainingConfig, recipe: DataRecipe, data: TrainingData, experiments: list[Experiment]
-) -> str | None:
-    if config.method not in methods():
-        return f"unknown method '{config.method}'; known: {', '.join(methods())}"
-    if config.max_length < data.tokens_max:
-        return f"max_length {config.max_length} is shorter than the longest row ({data.tokens_max} tokens)"
-    for old in experiments:
-        same_data = old.data and old.data.content_hash == data.content_hash
-        if same_data and old.config and _decisive(old.config) == _decisive(config):
-            return f"experiment {old.number} trained the same rows with the same configuration; change something"
-    return None
-
-
-def _decisive(config: TrainingConfig) -> dict[str, object]:
-    return config.model_dump(exclude={"reason", "max_length"})
-
-
-def _check_quotes(diagnosis: Diagnosis, briefing: DiagnosticianBriefing) -> str | None:
-    """A diagnosis reaches the data engineer, so it may not carry benchmark text: no run of eight words of an item."""
-    said = " ".join(
-        [diagnosis.suspected_cause, diagnosis.next_intervention, *(finding.claim for finding in diagnosis.findings)]
-    ).split()
-    runs = {" ".join(said[i : i + 8]) for i in range(len(said) - 7)}
-    for item in briefing.wrong:
-        words = f"{item.prompt} {item.answer}".split()
-        if any(" ".join(words[i : i + 8]) in runs for i in range(len(words) - 7)):
-            return f"the diagnosis quotes item {item.id}; name items and groups, never their text"
-    return None

@@ -13,7 +13,7 @@ from eval.base_identity import BaseIdentity, copy_tokenizer
 from eval.evaluator_client import TestResult
 from eval.hardware import compute_environment, heavy_work
 from graph.context import RunContext
-from graph.lineage import trace
+from graph.lineage import Lineage, trace
 from graph.model_card import Story, model_card
 from graph.templates import render
 from memory.records import Experiment
@@ -22,6 +22,7 @@ from tasks.child import child_environment, kill_group, log_tail, start_child
 from tasks.record import write_record, write_text
 
 TASK_FILE = "task.yaml"
+BOUGHT = "bought"
 HUB_CARD = "README.md"
 """The name under which hubs look for a model card."""
 
@@ -38,6 +39,7 @@ def deliver(
     if lineage:
         _write_adapter(context, lineage.training.adapter, lineage.base, folder / "adapter")
         _copy_rows(context.run.path / lineage.data.path, folder)
+        _copy_bought(context, lineage, folder / BOUGHT)
         write_record(folder / "lineage.json", lineage)
         _write_task(context, folder)
         script = folder / "reproduce.sh"
@@ -72,6 +74,15 @@ def _copy_rows(rows: Path, folder: Path) -> None:
     """The rows that were trained on, and where each comes from."""
     for path in (rows, rows.with_name("provenance.jsonl")):
         write_text(folder / path.name, path.read_text(encoding="utf-8"))
+
+
+def _copy_bought(context: RunContext, lineage: Lineage, target: Path) -> None:
+    """What models gave to the data steps: it was paid for, and is not to be had again word for word."""
+    shutil.rmtree(target, ignore_errors=True)
+    if files := context.pipeline.bought(lineage.recipe, lineage.models):
+        target.mkdir()
+        for path in files:
+            shutil.copyfile(path, target / path.name)
 
 
 def _write_task(context: RunContext, folder: Path) -> None:

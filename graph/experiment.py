@@ -1,17 +1,19 @@
 """The experiment subgraph: prepare data, train, evaluate; failed stages go back to the role that can repair them."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from graph import actions, decisions
+from eval.result import EvalResult
+from graph import actions, decisions, preparation
 from graph.context import RunContext
 from graph.nodes import scores
 from graph.state import ExperimentOutput, ExperimentState
-from memory.records import Experiment, Replicate
-from tasks.failure import FailureKind, StageError
+from memory.records import Experiment, Replicate, TrainingRun
+from tasks.failure import Failure, FailureKind, StageError
 
 REPAIRS = 2
 """Times that a role may repair a failed stage of one experiment."""
@@ -29,7 +31,9 @@ def prepare_data(state: ExperimentState, runtime: Runtime[RunContext]) -> Experi
         recipe = decisions.decide_recipe(
             context, state["survey"], state["experiments"], state["incumbent"], state["plan"], complaints
         )
-        data = actions.prepare_data(context, number, recipe, actions.row_limit(context))
+        best = state["experiments"][state["incumbent"]].training
+        models = preparation.model_access(context, recipe, best)
+        data = preparation.prepare_data(context, number, recipe, preparation.row_limit(context), models)
     except StageError as error:
         return _failed(state, context, error)
     context.terminal.say(
@@ -45,7 +49,7 @@ def train(state: ExperimentState, runtime: Runtime[RunContext]) -> ExperimentSta
         raise ValueError("train was entered without data")
     try:
         config = decisions.decide_config(
-            context, state["survey"], state["experiments"], state["incumbent"], state["plan"], state["recipe"], data,
+            context, state["survey"], state["experiments"], state["incumbent"], state["plan"], data,
             state.get("complaints", []),
         )  # fmt: skip
         limit = time_limit(context, state["experiments"])
@@ -68,28 +72,37 @@ def time_limit(context: RunContext, experiments: list[Experiment]) -> float | No
 
 def evaluate(state: ExperimentState, runtime: Runtime[RunContext]) -> ExperimentState:
     """Score the adapters: feedback and selection for the first, selection for its replicates."""
-    context, number = runtime.context, state["number"]
-    first, *others = state["trainings"]
+    context, number, trainings = runtime.context, state["number"], state["trainings"]
     try:
-        feedback = actions.evaluate(context, number, "feedback", first)
-        # With replicates all answer all items: those of a first that stopped early would be its unlucky ones.
-        rival = None if others else state["incumbent"]
-        selection = actions.evaluate(context, number, "selection", first, incumbent=rival)
-        replicates = [
-            Replicate(training=training, selection=actions.evaluate(context, number, "selection", training, r))
-            for r, training in enumerate(others, start=1)
-        ]
+        feedback = actions.evaluate(context, number, "feedback", trainings[0])
+        selection, replicates = evaluate_on_selection(context, number, trainings, state["incumbent"])
     except StageError as error:
         return _failed(state, context, error)
     return {"feedback": feedback, "selection": selection, "replicates": replicates, "failure": None}
 
 
+def evaluate_on_selection(
+    context: RunContext, number: int, trainings: Sequence[TrainingRun], incumbent: int
+) -> tuple[EvalResult, list[Replicate]]:
+    """Score the trainings of an experiment, one for each replicate, on what verdicts are about.
+
+    Raises:
+        StageError: as `actions.evaluate`.
+    """
+    first, *others = trainings
+    # With replicates all answer all items: those of a first that stopped early would be its unlucky ones.
+    rival = None if others else incumbent
+    selection = actions.evaluate(context, number, "selection", first, incumbent=rival)
+    replicates = [
+        Replicate(training=training, selection=actions.evaluate(context, number, "selection", training, r))
+        for r, training in enumerate(others, start=1)
+    ]
+    return selection, replicates
+
+
 def finish(state: ExperimentState, runtime: Runtime[RunContext]) -> ExperimentOutput:
     """Put the experiment together."""
     context, trainings = runtime.context, state.get("trainings", [])
-    seconds = sum(
-        event.seconds for event in context.run.events() if event.experiment == state["number"] and event.what != "start"
-    )
     experiment = Experiment(
         run=context.run.name,
         task=context.description.task.name,
@@ -105,11 +118,16 @@ def finish(state: ExperimentState, runtime: Runtime[RunContext]) -> ExperimentOu
         selection=state.get("selection"),
         replicates=tuple(state.get("replicates", [])),
         failure=state.get("failure"),
-        seconds=round(seconds, 1),
+        seconds=seconds_of(context, state["number"]),
     )
     if experiment.selection:
         context.terminal.say(f"experiment {experiment.number:03d}: {scores(experiment)}")
     return {"candidates": [experiment]}
+
+
+def seconds_of(context: RunContext, number: int) -> float:
+    """What the stages of an experiment have taken so far."""
+    return round(sum(e.seconds for e in context.run.events() if e.experiment == number and e.what != "start"), 1)
 
 
 def _failed(state: ExperimentState, context: RunContext, error: StageError) -> ExperimentState:
@@ -119,9 +137,14 @@ def _failed(state: ExperimentState, context: RunContext, error: StageError) -> E
     return {"failure": error.failure, "attempts": attempts, "complaints": complaints}
 
 
+def may_be_repaired(failure: Failure, attempts: int) -> bool:
+    """Whether a stage that has failed so many times may be tried again."""
+    return failure.kind in _REPAIRABLE and attempts <= REPAIRS
+
+
 def _hopeless(state: ExperimentState) -> bool:
     failure = state.get("failure")
-    return failure is None or failure.kind not in _REPAIRABLE or state.get("attempts", 0) > REPAIRS
+    return failure is None or not may_be_repaired(failure, state.get("attempts", 0))
 
 
 def after_data(state: ExperimentState) -> Literal["prepare_data", "train", "finish"]:

@@ -7,9 +7,12 @@ from eval.base_identity import BaseIdentity, identify
 from eval.hardware import Hardware, versions
 from graph.config import RunConfig
 from graph.context import RunContext
+from graph.preparation import model_access
 from graph.run_dir import ENVIRONMENT
 from memory.records import DataRecipe, Experiment, Plan, TrainingConfig, TrainingData, TrainingRun
 from roles.briefing import Survey
+from roles.data_steps.models import ModelAccess
+from roles.data_steps.pipeline import services
 from tasks.record import Record
 
 
@@ -28,9 +31,12 @@ class Lineage(Record):
     benchmark_hash: str
     corpus_hash: str
     base: BaseIdentity
-    plan: Plan
+    plan: Plan | None
+    """None when the adapter is the generalist's, who makes none."""
     recipe: DataRecipe
     data: TrainingData
+    models: ModelAccess = ModelAccess()
+    """Those that its data steps asked; what they gave lies beside the lineage, in `bought/`."""
     config: TrainingConfig
     training: TrainingRun
     hardware: Hardware
@@ -42,7 +48,7 @@ class Lineage(Record):
 
 def trace(context: RunContext, survey: Survey, experiments: list[Experiment], best: Experiment) -> Lineage | None:
     """The lineage of an experiment's adapter; None when it has none."""
-    if not (best.plan and best.recipe and best.data and best.config and best.training):
+    if not (best.recipe and best.data and best.config and best.training):
         return None
     ancestors, at = list[int](), best
     while at.plan:
@@ -59,12 +65,23 @@ def trace(context: RunContext, survey: Survey, experiments: list[Experiment], be
         plan=best.plan,
         recipe=best.recipe,
         data=best.data,
+        models=asked_models(context, experiments, best),
         config=best.config,
         training=best.training,
         hardware=context.hardware,
         versions=now,
         began_with={name: version for name, version in then.items() if version != now.get(name)},
     )
+
+
+def asked_models(context: RunContext, experiments: list[Experiment], best: Experiment) -> ModelAccess:
+    """What the data steps of an experiment could ask: which model was the best then, its data or its verdict tells."""
+    if not (best.recipe and services(best.recipe.steps)):
+        return ModelAccess()
+    number = best.verdict.incumbent if best.verdict else 0
+    if best.data and best.data.best is not None:
+        number = best.data.best
+    return model_access(context, best.recipe, experiments[number].training).told()
 
 
 def _versions_at_start(context: RunContext) -> dict[str, str]:

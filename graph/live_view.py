@@ -21,13 +21,15 @@ from rich.text import Text
 
 from eval.result import EvalResult
 from graph.run_dir import Event
-from memory.recall import Outcome, outcome
+from memory.recall import Outcome, intention, outcome
 from memory.records import Experiment
 from roles.briefing import Remaining
 
 _WORDS = {
     "survey": "looking at task, corpus and machine",
+    "generalist": "the generalist decides",
     "planner": "the planner decides",
+    "approve": "writing down what was said to the plan",
     "data_engineer": "the data engineer decides",
     "prepare_data": "preparing data",
     "trainer": "the trainer decides",
@@ -196,17 +198,24 @@ def _table(board: Board, width: int, rows: int) -> Table:
 def _cells(experiment: Experiment, *, best: bool) -> list[Text]:
     plan, found = experiment.plan, outcome(experiment)
     start = "first draft" if plan and plan.factor == "both" else f"{plan.factor} of {plan.parent}" if plan else ""
-    changed = f"{start}: {plan.hypothesis}" if plan else "the untouched model"
+    changed = f"{start}: {plan.hypothesis}" if plan else intention(experiment)
     effect = f"{experiment.effect:+.3f}" if experiment.effect is not None else "-"
     style = "bold" if best else ""
     return [
         Text(f"{'>' if best else ' '}{experiment.number}", style),
         Text(" ".join(changed.split()), style),
-        Text(score(experiment.selection) if experiment.selection else "-", style),
+        Text(_scored(experiment), style),
         Text("" if found in ("baseline", "unscored") else found, _COLOURS.get(found, "")),
         Text(f"{plan.predicted_effect:+.3f}, {effect}" if plan else ""),
-        Text(f"{experiment.seconds / 60:.1f}" if plan else ""),
+        Text(f"{experiment.seconds / 60:.1f}" if experiment.number else ""),
     ]
+
+
+def _scored(experiment: Experiment) -> str:
+    """The score on selection, or what there is of one."""
+    if experiment.selection:
+        return score(experiment.selection)
+    return f"feedback {experiment.feedback.score:.3f}" if experiment.feedback else "-"
 
 
 def _left(board: Board, now: float) -> str:

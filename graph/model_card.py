@@ -11,6 +11,7 @@ from eval.result import EvalResult, wilson
 from graph.config import RunConfig
 from graph.lineage import Lineage
 from graph.templates import render
+from memory.recall import intention
 from memory.records import Experiment
 from roles.briefing import Survey
 
@@ -55,6 +56,7 @@ def model_card(story: Story, adapter: str) -> str:
         licence=agreed_licence(story.lineage.base, sources) if story.lineage else None,
         splits=_splits(story),
         measured=measured,
+        intention=intention,
         versions=story.lineage.versions if story.lineage else versions(),
         gguf=SMOLLM2_GGUF,
         install=SMOLLM2_INSTALL,

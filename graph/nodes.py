@@ -1,8 +1,5 @@
 """The nodes of the run: each reads the state, acts through `actions` and `decisions`, and returns what changed."""
 
-import itertools
-import statistics
-
 from langgraph.runtime import Runtime
 
 from eval.result import EvalResult
@@ -12,16 +9,10 @@ from graph.context import RunContext
 from graph.delivery import deliver as write_delivery
 from graph.report import write_report
 from graph.state import State, by_number
+from graph.surveying import make_survey
 from memory.records import Experiment
-from roles.briefing import Survey, TaskCard
-from tasks import scoring
-from tasks.corpus import Corpus, read_corpus
+from roles.briefing import Survey
 from tasks.failure import FailureKind, StageError
-from tasks.record import read_jsonl
-from tasks.template import fields
-
-COUNTED = 200
-"""Rows of each source whose tokens the survey counts."""
 
 
 def survey(state: State, runtime: Runtime[RunContext]) -> State:
@@ -32,50 +23,6 @@ def survey(state: State, runtime: Runtime[RunContext]) -> State:
         "survey", None, context.run.file("survey.json"), inputs, Survey, lambda: make_survey(context)
     )
     return {"survey": found}
-
-
-def make_survey(context: RunContext) -> Survey:
-    """The survey of a run: task, corpus, machine, detectable effect, memory."""
-    description, task = context.description, context.description.task
-    card = TaskCard(
-        name=task.name,
-        domain=task.domain,
-        description=task.description,
-        prompt=task.prompt,
-        prompt_fields=tuple(fields(task.prompt)),
-        answer=scoring.load(task.scorer).contract(),
-        scorer=str(task.scorer["name"]),
-        metric=task.metric,
-        max_new_tokens=description.new_tokens,
-        groups=description.groups,
-        feedback=description.feedback,
-        selection=description.selection,
-        test=description.test,
-        shared=description.shared,
-        options=description.options,
-    )
-    corpus = read_corpus(context.corpus)
-    return Survey(
-        task=card,
-        corpus=corpus,
-        row_tokens=_row_tokens(context, corpus),
-        hardware=context.hardware,
-        model=context.config.model,
-        model_gib=round(sum(file.stat().st_size for file in context.model.glob("*.safetensors")) / 2**30, 2),
-        detectable_effect=round(context.detectable_effect, 3),
-        max_train_rows=context.config.max_train_rows,
-        remembered=context.memory.count() if context.memory else 0,
-    )
-
-
-def _row_tokens(context: RunContext, corpus: Corpus) -> dict[str, int]:
-    """Median tokens of the values of a raw row, over the first rows of each source."""
-    medians: dict[str, int] = {}
-    for source in corpus.sources:
-        rows = itertools.islice(read_jsonl(context.corpus / f"{source.name}.jsonl"), COUNTED)
-        texts = [" ".join(str(value) for value in row.values()) for row in rows]
-        medians[source.name] = int(statistics.median(context.engine.call("count_tokens", texts=texts)))
-    return medians
 
 
 def baseline(state: State, runtime: Runtime[RunContext]) -> State:
@@ -91,6 +38,8 @@ def baseline(state: State, runtime: Runtime[RunContext]) -> State:
         feedback=actions.evaluate(context, 0, "feedback", None),
         selection=actions.evaluate(context, 0, "selection", None),
     )
+    gathered = actions.gather_evidence(context, state["survey"], experiment, experiment)
+    experiment = experiment.model_copy(update={"evidence": gathered.evidence})
     keep(context, experiment)
     context.terminal.say(f"baseline: {scores(experiment)}")
     context.terminal.show([experiment], 0, context.budget.remaining([experiment]))
@@ -99,18 +48,24 @@ def baseline(state: State, runtime: Runtime[RunContext]) -> State:
 
 
 def plan(state: State, runtime: Runtime[RunContext]) -> State:
-    """Ask the planner for the next experiment; a planner that fails ends the loop."""
-    context = runtime.context
+    """Ask the planner for the next experiment; a planner that fails ends the loop.
+
+    One that has no other plan after a person sent its plan back does not: the person is asked about that plan again.
+    """
+    context, number = runtime.context, len(state["experiments"])
+    declined = [review for review in state.get("reviews", []) if review.decision == "back"]
     try:
-        found = decisions.decide_plan(context, state["survey"], state["experiments"], state["incumbent"])
+        found = decisions.decide_plan(context, state["survey"], state["experiments"], state["incumbent"], declined)
     except StageError as error:
         done = error.failure.kind == FailureKind.BUDGET
         why = f"the planner has nothing left: {error.failure.message}" if done else f"the planner failed: {error}"
         context.terminal.say(why)
+        if declined and declined[-1].experiment == number:
+            return {"plans": [declined[-1].proposed], "note": f"there is no other plan: {error.failure.message}"}
         return {"plans": [], "ended": why[:200]}
-    number = len(state["experiments"])
     context.terminal.say(f"plan {number:03d} (from {found.parent:03d}, {found.factor}): {found.hypothesis}")
-    return {"plans": [found]}
+    same = any(found == review.proposed for review in declined)
+    return {"plans": [found], "note": "the planner makes the plan again that was sent back" if same else ""}
 
 
 def judge(state: State, runtime: Runtime[RunContext]) -> State:

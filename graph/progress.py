@@ -4,15 +4,17 @@ Everything the graph process has to say goes through `Terminal`. Into a file or 
 the progress of long stages now and then.
 """
 
+import io
 import os
 import re
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from graph.live_view import LiveView, Progress, print_line
 from graph.run_dir import Event
@@ -56,12 +58,44 @@ class Terminal:
     def say(self, text: str) -> None:
         """Print one line, stamped with minutes and seconds since the start."""
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        stamp, text = f"[{minutes:02d}:{seconds:02d}]", _UNWANTED.sub("\ufffd", text)
+        stamp, text = f"[{minutes:02d}:{seconds:02d}]", printable(text)
         if self._view and self._console:
             print_line(self._console, stamp, text)
             return
         with self._lock:
             print(f"{stamp} {text}", flush=True)
+
+    def page(self, *parts: RenderableType) -> None:
+        """Print something longer, outside of the live view; what others have written must be `printable`."""
+        with self._lock:
+            Console(width=None if sys.stdout.isatty() else 140).print(*parts, sep="\n")
+
+    def read(self, prompt: str, *, fresh: bool = False) -> str:
+        """One line of standard input, without its end; one that nobody typed is printed.
+
+        Args:
+            fresh: on a terminal, pass over what was typed before the prompt.
+
+        Raises:
+            EOFError: standard input has ended.
+        """
+        if sys.stdin is None:
+            raise EOFError
+        if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.errors != "replace":
+            sys.stdin.reconfigure(errors="replace")
+        if fresh and sys.stdin.isatty():
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        print(f"{prompt} ", end="", flush=True)
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            print(flush=True)
+            raise
+        typed = sys.stdin.isatty() and line
+        print("" if typed else f"{printable(line.rstrip())}\n", end="", flush=True)
+        if not line:
+            raise EOFError
+        return line.rstrip("\r\n")
 
     def bar(self, title: str, unit: str) -> Callable[[int, int], None]:
         """A progress callback (done, total).
@@ -106,6 +140,11 @@ class Terminal:
         view = self._view
         if view:
             view.show(experiments, incumbent, remaining)
+
+
+def printable(text: str) -> str:
+    """The text without characters that could move the cursor."""
+    return _UNWANTED.sub("\ufffd", text)
 
 
 def _console() -> Console | None:

@@ -79,23 +79,24 @@ def _cautious(experiment: Experiment, sign: int) -> float:
 def summarise(experiment: Experiment) -> str:
     """One line about an experiment of another run."""
     parts = [f"{experiment.task} with {experiment.model}"]
-    if experiment.plan:
-        parts.append(
-            f"{experiment.plan.hypothesis} ({experiment.plan.data_strategy} / {experiment.plan.training_strategy})"
-        )
+    if experiment.verdict:
+        v = experiment.verdict
+        parts.append(f"{v.outcome} than experiment {v.incumbent} of its run, effect {v.effect} ({v.low} to {v.high})")
+    if experiment.selection:
+        margin = 1.96 * experiment.selection.standard_error
+        parts.append(f"selection {experiment.selection.score} ± {margin:.3f}")
+    if experiment.plan and experiment.effect is not None:
+        parts.append(f"expected of it {experiment.plan.predicted_effect:+}, brought {experiment.effect:+}")
+    if experiment.failure:
+        parts.append(f"failed: {experiment.failure.kind} in {experiment.failure.stage}")
     if experiment.config:
         parts.append(f"learning rate {experiment.config.learning_rate:g}, {experiment.config.epochs:g} epochs")
     if experiment.data:
         parts.append(f"{experiment.data.rows} rows")
     if experiment.recipe:
         parts.append("steps " + " > ".join(step.name for step in experiment.recipe.steps))
-    if experiment.selection:
-        parts.append(f"selection {experiment.selection.score} ± {experiment.selection.standard_error}")
-    if experiment.verdict:
-        v = experiment.verdict
-        parts.append(f"{v.outcome}, effect {v.effect} ({v.low} to {v.high})")
-    if experiment.plan and experiment.effect is not None:
-        parts.append(f"expected of it {experiment.plan.predicted_effect:+}, brought {experiment.effect:+}")
-    if experiment.failure:
-        parts.append(f"failed: {experiment.failure.kind} in {experiment.failure.stage}")
+    if experiment.plan:
+        parts.append(
+            f"{experiment.plan.hypothesis} ({experiment.plan.data_strategy} / {experiment.plan.training_strategy})"
+        )
     return "; ".join(parts)

@@ -1,35 +1,41 @@
 """Make a delivered adapter again from its lineage: `python -m graph.reproduce deliver/lineage.json [OUTPUT]`.
 
 The same recipe over the same sources, the same gates, the same training; then the hashes of rows and adapter are
-compared with the recorded ones. No mind is asked and no memory is read: the lineage holds the decisions themselves.
+compared with the recorded ones. No mind is asked and no memory is read: the lineage holds the decisions themselves, and
+what language models wrote for the rows lies beside it.
 Everything is made anew, so OUTPUT must be a new folder; without one it is `reproduced` beside the lineage.
 
 Exit code 0 when rows and adapter are the recorded ones, 1 when not, 2 when they cannot be made here.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from eval.base_identity import identify
 from eval.hardware import Hardware, survey_hardware, versions
-from graph.actions import prepare_data, row_limit, train
+from graph.actions import train
 from graph.config import RunConfig
 from graph.context import RunContext
-from graph.delivery import TASK_FILE
+from graph.delivery import BOUGHT, TASK_FILE
 from graph.lineage import Lineage
+from graph.preparation import prepare_data, row_limit
 from graph.progress import Terminal, complain
 from graph.run_dir import RunDir
-from graph.session import CACHE, opened
+from graph.session import CACHE, STEPS, opened
 from memory.records import TrainingData, TrainingRun
 from tasks.corpus import read_corpus
 from tasks.failure import InputError, StageError
 from tasks.record import read_record
 
 
-def reproduce(lineage: Lineage, config: RunConfig, output: Path) -> bool:
+def reproduce(lineage: Lineage, config: RunConfig, output: Path, bought: Path) -> bool:
     """Prepare the data and train again in `output`; True when rows and adapter are the recorded ones.
+
+    Args:
+        bought: folder of what models gave to the data steps, if there is one.
 
     Raises:
         InputError, StageError: the data, the model or the training are not to be had here.
@@ -42,7 +48,9 @@ def reproduce(lineage: Lineage, config: RunConfig, output: Path) -> bool:
         for note in notes:
             terminal.say(f"note: {note}")
         limit = lineage.data.row_limit or row_limit(context)
-        data = prepare_data(context, lineage.experiment, lineage.recipe, limit)
+        if bought.is_dir():
+            shutil.copytree(bought, run.file(STEPS))
+        data = prepare_data(context, lineage.experiment, lineage.recipe, limit, lineage.models)
         training = train(context, lineage.experiment, data, lineage.config, 0, None)
     for line in compare(lineage, data, training, notes):
         terminal.say(line)
@@ -128,7 +136,7 @@ def find_again(lineage: Lineage, folder: Path, asked: argparse.Namespace) -> Run
     if Path(model).is_absolute() and not Path(model).is_dir():
         raise InputError(f"the folder of the base model, {model}, is not here; name it with --model")
     places = {"run": asked.output.name, "task": task, "data_root": root, "model": model}
-    spending = {"memory": "off", "cache_dir": str(asked.cache_dir.absolute()), "budget_seconds": None}
+    spending = {"memory": "off", "cache_dir": str(asked.cache_dir.absolute()), "budget_seconds": None, "tiers": {}}
     return recorded.model_copy(update={**places, **spending})
 
 
@@ -145,8 +153,9 @@ def main() -> int:
     arguments.output = (arguments.output or arguments.lineage.with_name("reproduced")).absolute()
     try:
         lineage = read_record(arguments.lineage, Lineage)
-        config = find_again(lineage, arguments.lineage.absolute().parent, arguments)
-        return 0 if reproduce(lineage, config, arguments.output) else 1
+        folder = arguments.lineage.absolute().parent
+        config = find_again(lineage, folder, arguments)
+        return 0 if reproduce(lineage, config, arguments.output, folder / BOUGHT) else 1
     except (InputError, StageError) as error:
         complain(str(error))
         return 2

@@ -6,8 +6,6 @@ says that its earlier result was read back. Waiting for a process to start is on
 """
 
 import fcntl
-import json
-import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,8 +16,10 @@ from typing import IO, Any, Literal, TypeVar
 
 from memory.records import Experiment
 from tasks.failure import InputError
-from tasks.record import Record, digest, read_record, write_jsonl, write_record, write_text
+from tasks.record import Record, append_jsonl, digest, read_record, write_jsonl, write_record, write_text
 
+TRANSCRIPT = "transcript.jsonl"
+"""Every decision of a mind, and every call to a language model."""
 ENVIRONMENT = "environment.json"
 """The versions that a run began under."""
 R = TypeVar("R", bound=Record)
@@ -142,10 +142,8 @@ class RunDir:
 
     def append(self, name: str, record: Record) -> None:
         """Append a line to a JSON Lines file of the run; a last line that a crash cut off is dropped."""
-        line = json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n"
-        with self._lock, self.file(name).open("ab+") as file:
-            _drop_cut_off_line(file)
-            file.write(line.encode())
+        with self._lock:
+            append_jsonl(self.file(name), record)
 
     def _event(self, stage: str, experiment: int | None, what: What, path: Path | None, seconds: float) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -153,13 +151,3 @@ class RunDir:
         event = Event(time=now, stage=stage, experiment=experiment, what=what, record=record, seconds=round(seconds, 2))
         self.append("events.jsonl", event)
         self.listener(event)
-
-
-def _drop_cut_off_line(file: IO[bytes]) -> None:
-    end = file.seek(0, os.SEEK_END)
-    if end == 0:
-        return
-    file.seek(end - 1)
-    if file.read(1) != b"\n":
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)

@@ -6,7 +6,7 @@ import shlex
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command
 from rich.console import Console
 from rich.table import Table
 
@@ -23,19 +24,21 @@ from eval.engine_client import AUTO, choose_engine, engine_service, model_folder
 from eval.evaluator_client import Description, Evaluator
 from eval.hardware import Hardware, survey_hardware, versions
 from eval.socket_folder import remove_abandoned
+from graph.approval import Proposal
 from graph.budget import CLOCK, Budget
-from graph.build import build_graph
+from graph.build import RunGraph, build_generalist_graph, build_graph
 from graph.calibration import assumed_speed, remember_speed
-from graph.config import RunConfig, choose_profile, dry_run_model, parse_duration
+from graph.config import RunConfig, choose_profile, dry_run_model, parse_duration, scripted_minds
 from graph.context import RunContext
 from graph.family import INDEX, resume_family, share_of_budget, start_family
+from graph.gateway import answer_seconds, choose_tiers, open_gateway
+from graph.person import NobodyThere, ask
 from graph.progress import Terminal
 from graph.run_dir import ENVIRONMENT, RunDir
-from graph.state import State
+from graph.state import State, by_number
 from graph.timing import measure, table
-from memory.records import Experiment
 from memory.store import ExperimentMemory, open_memory
-from roles.backbone import Minds, load_minds
+from roles.backbone import GENERALIST, Minds, choose_specs, in_words, load_minds
 from roles.data_steps.pipeline import Pipeline
 from tasks import sandbox
 from tasks.benchmark import at_a_glance
@@ -48,14 +51,17 @@ RUNS = Path("runs")
 FINANCE, STARTER = "finance", "finance_starter"
 """FinanceIQ has to be fetched; without data and without a GPU the task that ships with the project stands in."""
 CACHE = Path.home() / ".cache" / "ft-dojo"
+STEPS = "steps"
+"""Folder of step outputs in the run directory."""
 THREAD = "run"
 RECURSION_LIMIT = 10_000
 """LangGraph's own limit; the budget ends the loop long before."""
 
 
-def draw() -> int:
-    """Print the graph as a Mermaid diagram."""
-    print(build_graph().get_graph(xray=True).draw_mermaid())
+def draw(backbones: Sequence[str]) -> int:
+    """Print the graph that values of `--backbone` lead to, as a Mermaid diagram."""
+    build = build_generalist_graph if GENERALIST in choose_specs(backbones) else build_graph
+    print(build().get_graph(xray=True).draw_mermaid())
     return 0
 
 
@@ -87,14 +93,14 @@ def start_run(flags: argparse.Namespace) -> int:
     config = make_config(flags, hardware)
     if config.task != flags.task and config.task == STARTER:
         terminal.say(f"task {flags.task} needs its data, by --data-root or --profile gpu; {STARTER} runs instead")
-    minds = load_minds(config.backbones)
+    minds = load_minds(config.backbones, config.temperatures, config.efforts)
     run = RunDir(flags.run_dir or RUNS / config.run)
     if run.path.exists():
         run.create()  # says why it cannot be
     terminal.say(f"profile {config.profile}: {config.profile_reason}")
     note = f" ({SMOLLM2_NOTE})" if config.model == SMOLLM2 else ""
     terminal.say(f"model {config.model}{note}; engine {config.engine}")
-    terminal.say("minds " + ", ".join(f"{role}: {mind.name}" for role, mind in minds.items()))
+    terminal.say(f"minds {in_words(minds)}")
 
     def begin() -> None:
         run.create()
@@ -118,7 +124,7 @@ def resume_run(name: Path) -> int:
     run, terminal, hardware = RunDir(path), Terminal(), survey_hardware()
     config = read_record(run.file("config.json"), RunConfig)
     run.hold()
-    minds = load_minds(config.backbones)
+    minds = load_minds(config.backbones, config.temperatures, config.efforts)
     terminal.say(f"resuming {config.run}: task {config.task}, model {config.model}, engine {config.engine}")
     with opened(config, run, hardware, terminal, minds=minds) as context:
         _introduce(context)
@@ -140,6 +146,9 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
     if flags.data_root and not flags.data_root.is_dir():
         raise InputError(f"--data-root {flags.data_root}: no such folder")
     cache = (flags.cache_dir or CACHE).absolute()
+    backbones = scripted_minds(flags.backbone) if flags.dry_run else tuple(flags.backbone or ["expert"])
+    if flags.approve and GENERALIST in choose_specs(backbones):
+        raise InputError("--approve: plans are approved, and a generalist makes none; leave out one of the two")
     model = dry_run_model(flags.dry_run, flags.model, profile)
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{task.name}"
     return RunConfig(
@@ -149,7 +158,14 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         profile=profile.name,
         profile_reason=reason,
         model=str(Path(model).resolve()) if Path(model).is_dir() else model,
-        backbones=("scripted",) if flags.dry_run else tuple(flags.backbone or ["expert"]),
+        backbones=backbones,
+        temperatures=tuple(flags.temperature),
+        efforts=tuple(flags.effort),
+        tiers=choose_tiers(flags.tiers, choose_specs(backbones)),
+        max_tokens=flags.max_tokens,
+        max_cost=flags.max_cost,
+        prices=tuple(flags.price),
+        answer_seconds=answer_seconds(flags.answer_timeout),
         # A dry run teaches nothing, so the shared memory is spared unless a folder is named.
         memory="run" if flags.dry_run and flags.memory == "on" and not flags.memory_dir else flags.memory,
         memory_dir=str((flags.memory_dir or RUNS / "memory").absolute()),
@@ -163,6 +179,7 @@ def make_config(flags: argparse.Namespace, hardware: Hardware) -> RunConfig:
         engine=choose_engine("transformers" if flags.dry_run and flags.engine == AUTO else flags.engine),
         cache_dir=str(cache),
         unsafe_scripts=flags.unsafe_scripts,
+        approve=flags.approve,
         merge=flags.merge,
         dry_run=flags.dry_run,
         tokens_per_second=assumed_speed(cache, model, hardware, profile),
@@ -198,9 +215,12 @@ def opened(
     evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log", config.protocol)
     devices = plan_devices(hardware.gpus, model)
     engine = engine_service(config.engine, model, run.file("engine.log"), devices)
+    gateway = open_gateway(config, minds or {}, run)
     try:
         description = evaluator.describe()
         begin()
+        if gateway:
+            gateway.spent()  # starts it, so that what it lacks is known before anything is spent
         evaluator.attach(run.path)
         if warm:
             engine.start()  # it loads while the rest is prepared
@@ -222,15 +242,18 @@ def opened(
             memory=_memory(config, run),
             pipeline=_pipeline(config, description, model, run),
             budget=Budget(config, run.file(CLOCK), tested, answered, began),
+            gateway=gateway,
             terminal=terminal,
         )
     finally:
         engine.close()
         evaluator.close()
+        if gateway:
+            gateway.close()
 
 
 def _pipeline(config: RunConfig, description: Description, model: Path, run: RunDir) -> Pipeline:
-    corpus, steps = Path(description.corpus), run.file("steps")
+    corpus, steps = Path(description.corpus), run.file(STEPS)
     return Pipeline(description.task, corpus, steps, model, config.seed, unsafe=config.unsafe_scripts)
 
 
@@ -259,23 +282,24 @@ def _introduce(context: RunContext) -> None:
 
 
 def _stream(context: RunContext, *, resumed: bool) -> int:
+    """Run the graph to its end."""
     thread: RunnableConfig = {"configurable": {"thread_id": THREAD}, "recursion_limit": RECURSION_LIMIT}
     database = sqlite3.connect(context.run.file("graph.sqlite"), check_same_thread=False, timeout=30)
     try:
-        graph = build_graph(SqliteSaver(database))
+        build = build_generalist_graph if GENERALIST in context.minds else build_graph
+        graph = build(SqliteSaver(database))
         began = resumed and graph.get_state(thread).created_at is not None
-        start: State | None = None if began else {"experiments": [], "candidates": []}
+        given: State | Command[Any] | None = None if began else {"experiments": [], "candidates": []}
         try:
-            with context.terminal.live():
-                if began:
-                    _show(context, graph.get_state(thread).values)
-                for _ in graph.stream(start, thread, context=context, stream_mode="updates", durability="sync"):
-                    context.budget.save()
-        except KeyboardInterrupt:
+            while given := _until_asked(context, graph, thread, given):
+                pass
+        except (KeyboardInterrupt, NobodyThere) as error:
             context.budget.save()
+            if isinstance(error, NobodyThere):
+                context.terminal.say(str(error))
             again = shlex.join([sys.executable, "run_graph.py", "--resume", str(context.run.path)])
             context.terminal.say(f"stopped; go on with: {again}")
-            raise
+            raise KeyboardInterrupt from None
         state: dict[str, Any] = graph.get_state(thread).values
     finally:
         database.close()
@@ -284,10 +308,30 @@ def _stream(context: RunContext, *, resumed: bool) -> int:
     return 0
 
 
+def _until_asked(
+    context: RunContext, graph: RunGraph, thread: RunnableConfig, given: State | Command[Any] | None
+) -> Command[Any] | None:
+    """Run the graph until a person is asked, and return the answer; None at the end of the run.
+
+    The time until the answer comes is not the run's.
+    """
+    with context.terminal.live():
+        _show(context, graph.get_state(thread).values)
+        for _ in graph.stream(given, thread, context=context, stream_mode="updates", durability="sync"):
+            context.budget.save()
+    questions = graph.get_state(thread).interrupts
+    if not questions:
+        return None
+    with context.budget.stopped():
+        answer = ask(context.terminal, context.run, Proposal.model_validate(questions[0].value))
+    return Command(resume=answer.model_dump(mode="json"))
+
+
 def _show(context: RunContext, state: dict[str, Any]) -> None:
-    """Tell the terminal what earlier sessions have found."""
-    experiments: list[Experiment] = state.get("experiments", [])
-    context.terminal.show(experiments, state.get("incumbent", 0), context.budget.remaining(experiments))
+    """Tell the terminal what was found before it became live."""
+    experiments = by_number(state.get("candidates", []), state.get("experiments", []))
+    if experiments:
+        context.terminal.show(experiments, state.get("incumbent", 0), context.budget.remaining(experiments))
 
 
 def _conclude(context: RunContext, state: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 
 from eval.evaluator_client import TestResult
 from eval.result import EvalResult
-from memory.records import DataRecipe, Experiment, Plan, Replicate, TrainingConfig, TrainingData, TrainingRun
+from memory.records import DataRecipe, Experiment, Plan, Replicate, Review, TrainingConfig, TrainingData, TrainingRun
 from roles.briefing import Survey
 from tasks.failure import Failure
 
@@ -29,8 +29,16 @@ class State(TypedDict, total=False):
     """What the experiment subgraph has delivered; those not yet in `experiments` await their verdict."""
     plans: list[Plan]
     """Plans of the current round, one experiment each."""
+    reviews: list[Review]
+    """What a person said to plans, all of the run; nothing without `--approve`."""
+    note: str
+    """What a person is told with the next question: why an edit was refused, or that there is no other plan."""
     incumbent: int
     """Number of the best experiment by verdict."""
+    turns: int
+    """Turns that the generalist has taken; what came of them lies in the run directory."""
+    submitted: int
+    """The experiment that it has handed in."""
     ended: str
     """Why the loop ended."""
     delivered: int

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from graph.run_dir import Event
 
-DECISIONS = ("planner", "data_engineer", "trainer", "diagnostician")
+DECISIONS = ("planner", "data_engineer", "trainer", "diagnostician", "generalist")
 _PARTS = (
     ("data", "data steps, gate, decontamination", ("prepare_data",)),
     ("training", "of all experiments and replicates", ("train",)),
@@ -69,9 +69,10 @@ def measure(events: Iterable[Event], used: float) -> Timing:
     stages = _totals((span.stage, seconds) for span, seconds in _owned(spans))
     wall = max(used, sum(stages.values()))
     spent = [(name, what, sum(stages.get(stage, 0.0) for stage in members)) for name, what, members in _PARTS]
-    decided = sum(stages.get(role, 0.0) for role in DECISIONS)
+    decided = sum(stages.get(agent, 0.0) for agent in DECISIONS)
+    whose = "the generalist's" if "generalist" in stages else "the roles'"
     overhead = max(0.0, wall - sum(seconds for _, _, seconds in spent))
-    spent.append(("overhead", f"everything else; {duration(decided)} of it the roles' decisions", overhead))
+    spent.append(("overhead", f"everything else; {duration(decided)} of it {whose} decisions", overhead))
     parts = tuple(Part(name, what, seconds, seconds / wall if wall else 0.0) for name, what, seconds in spent)
     return Timing(wall, parts, dict(sorted(stages.items(), key=lambda item: -item[1])), _activities(spans, wall))
 

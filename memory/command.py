@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memory.journal import JOURNAL
-from memory.recall import outcome
+from memory.recall import intention, outcome
 from memory.records import Experiment
 from memory.store import DIRECTORY, ExperimentMemory, open_memory
 from tasks.failure import InputError
@@ -89,8 +89,8 @@ def _open(options: argparse.Namespace) -> ExperimentMemory:
 
 
 def _line(experiment: Experiment) -> str:
-    plan, verdict, selection = experiment.plan, experiment.verdict, experiment.selection
+    verdict, selection = experiment.verdict, experiment.selection
     score = f"{selection.score:.3f}" if selection else "-"
     effect = f"{verdict.effect:+.3f}" if verdict else "-"
-    why = plan.hypothesis if plan else "the untouched model"
-    return f"{experiment.id}  {experiment.task}  {outcome(experiment)}  score {score}  effect {effect}  {why}"
+    said = f"{experiment.id}  {experiment.task}  {outcome(experiment)}  score {score}  effect {effect}"
+    return f"{said}  {intention(experiment)}"

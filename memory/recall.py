@@ -28,6 +28,16 @@ def outcome(experiment: Experiment) -> Outcome:
     return "baseline" if experiment.number == 0 else "unscored"
 
 
+def intention(experiment: Experiment) -> str:
+    """What an experiment is about, in its author's words: the hypothesis of the plan, else the reasons given."""
+    if experiment.plan:
+        return experiment.plan.hypothesis
+    reasons = [part.reason for part in (experiment.recipe, experiment.config) if part and part.reason]
+    return " ".join(dict.fromkeys(reasons)) or (
+        "without a stated reason" if experiment.number else "the untouched model"
+    )
+
+
 def describe(experiment: Experiment) -> str:
     """The text an experiment is embedded by: labelled lines, unknown ones left out, no measured times."""
     plan, diagnosis, failure = experiment.plan, experiment.diagnosis, experiment.failure

@@ -15,26 +15,63 @@ from tasks.failure import Failure
 from tasks.record import Record
 
 Factor = Literal["data", "training", "both"]
+LONG, LONGEST = 1000, 4000
+"""Characters of what a mind writes: a sentence or two, and a paragraph. Where a server decodes by the schema, they stop
+a small model that would write without end."""
 
 
 class Plan(Record):
     """The planner's decision: what the next experiment tries and why."""
 
-    hypothesis: str = Field(description="one sentence: what should improve, and why")
+    hypothesis: str = Field(max_length=LONG, description="one sentence: what should improve, and why")
     parent: int = Field(ge=0, description="number of the experiment this one starts from; 0 is the untouched model")
     factor: Factor = Field(description="the one thing that changes against the parent; `both` only for a first draft")
-    data_strategy: str = Field(description="what the data engineer should do; `keep` to reuse the parent's recipe")
-    training_strategy: str = Field(description="what the trainer should do; `keep` to reuse the parent's configuration")
+    data_strategy: str = Field(
+        max_length=LONGEST, description="what the data engineer should do; `keep` to reuse the parent's recipe"
+    )
+    training_strategy: str = Field(
+        max_length=LONGEST, description="what the trainer should do; `keep` to reuse the parent's configuration"
+    )
     predicted_effect: float = Field(ge=-1, le=1, description="expected change of the metric against the parent")
-    reason: str = Field(default="", description="the evidence, trials or memories that this rests on")
+    reason: str = Field(
+        default="", max_length=LONGEST, description="the evidence, trials or memories that this rests on"
+    )
     outlook: tuple[str, ...] = Field(
-        default=(), description="what the experiments after this one are to try, in order, as far as it can be foreseen"
+        default=(),
+        max_length=12,
+        description="what the experiments after this one are to try, in order, as far as it can be foreseen",
     )
     budget_share: float | None = Field(
         default=None, gt=0, le=1,
         description="share of the remaining time that this experiment may use; null shares it evenly",
     )  # fmt: skip
-    memory_ids: tuple[str, ...] = Field(default=(), description="ids of the recalled experiments this relies on")
+    memory_ids: tuple[str, ...] = Field(
+        default=(), max_length=20, description="ids of the recalled experiments this relies on"
+    )
+
+
+class Review(Record):
+    """What a person said to a plan that was shown before anything was spent on it."""
+
+    experiment: int
+    """The number of the experiment that is planned."""
+    decision: Literal["accept", "edit", "back", "stop"]
+    """`back`: the planner is to think again; `stop`: no experiment after those that there are."""
+    proposed: Plan
+    """The planner's."""
+    edited: Plan | None = None
+    """The person's, where it can be carried out."""
+    text: str = ""
+    """What the person wrote, where it cannot."""
+    refused: str = ""
+    """Why it cannot."""
+    comment: str = ""
+    """What the planner is told with a plan that comes back."""
+
+    @property
+    def accepted(self) -> Plan | None:
+        """The plan that is carried out; None where none is."""
+        return self.proposed if self.decision == "accept" else self.edited
 
 
 class Step(Record):
@@ -47,9 +84,9 @@ class Step(Record):
 class DataRecipe(Record):
     """The data engineer's decision: sources, then steps in order. Two recipes can be compared step by step."""
 
-    sources: tuple[str, ...] = Field(min_length=1, description="names of the raw sources to start from")
-    steps: tuple[Step, ...] = Field(description="applied in order; each row leaves as prompt and answer")
-    reason: str = Field(default="", description="why this recipe")
+    sources: tuple[str, ...] = Field(min_length=1, max_length=64, description="names of the raw sources to start from")
+    steps: tuple[Step, ...] = Field(max_length=64, description="applied in order; each row leaves as prompt and answer")
+    reason: str = Field(default="", max_length=LONGEST, description="why this recipe")
 
 
 class TrainingConfig(Record):
@@ -66,7 +103,7 @@ class TrainingConfig(Record):
     max_length: int = Field(default=512, gt=0, description="tokens a row; longer rows are dropped by the gate")
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
-    reason: str = Field(default="", description="why this configuration")
+    reason: str = Field(default="", max_length=LONGEST, description="why this configuration")
 
 
 class Flow(Record):
@@ -101,6 +138,8 @@ class TrainingData(Record):
     """The recipe step by step; begins with the step `sources`, which has the raw rows."""
     row_limit: int | None = None
     """Tokens that a row might have; None in records from before this was kept."""
+    best: int | None = None
+    """The experiment that its steps could draw from as the best; None where that was the incumbent of the verdict."""
     seconds: float = 0.0
 
 
@@ -149,7 +188,7 @@ class Evidence(Record):
 class Finding(Record):
     """One observation with its evidence."""
 
-    claim: str
+    claim: str = Field(max_length=LONG)
     count: int = Field(ge=0, description="items or rows that show it")
     of: int = Field(ge=0, description="items or rows looked at")
 
@@ -157,11 +196,11 @@ class Finding(Record):
 class Diagnosis(Record):
     """The diagnostician's decision: why the result is what it is. It names categories and ids, never benchmark text."""
 
-    findings: tuple[Finding, ...] = Field(description="what was observed")
-    suspected_cause: str
-    next_intervention: str = Field(description="what to try next")
+    findings: tuple[Finding, ...] = Field(max_length=40, description="what was observed")
+    suspected_cause: str = Field(max_length=LONGEST)
+    next_intervention: str = Field(max_length=LONGEST, description="what to try next")
     next_factor: Literal["data", "training"] = Field(description="which hand that needs")
-    weak_groups: tuple[str, ...] = Field(default=(), description="groups that score lowest")
+    weak_groups: tuple[str, ...] = Field(default=(), max_length=100, description="groups that score lowest")
 
 
 class Replicate(Record):

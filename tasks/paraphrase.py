@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from tasks.embedding import CachedEmbedder, SentenceEmbedder, Tokens, Vectors
 from tasks.question import Question, numbers_agree, same_solution
-from tasks.resemblance import longest_shared
+from tasks.resemblance import quotes
 from tasks.terms import Owners, Terms
 
 
@@ -51,8 +51,6 @@ REWORDED = 0.3
 """Alignment of the tokens that do not stand in the row: less, and the row fills in a template otherwise."""
 TEMPLATE = 0.8
 """Alignment of two questions that differ in little else when they differ in a number."""
-QUOTED = 0.4
-"""Share of a row that is one piece of the item when it quotes the item rather than paraphrases it."""
 ENDING = 12
 """Words of an answer among which its result must stand when that is a number."""
 LONGEST = 1000
@@ -146,7 +144,7 @@ class Paraphrases:
             return False
         if aligned.all >= TEMPLATE and not numbers_agree(row.bare, item):
             return False
-        return longest_shared(item.text, text) < QUOTED * len(text)
+        return not quotes(text, item.text)
 
     def _answers(self, row: Question, item: Question) -> bool:
         """Whether the row's answer is the item's: no longer term that holds it, no number on the way to it."""

@@ -5,6 +5,7 @@ one JSON object, a list of them is JSON Lines. Writes are atomic, so a reader (o
 the new one, never half of one.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -87,6 +88,25 @@ def write_jsonl(path: Path, rows: Iterable[BaseModel | dict[str, Any]]) -> None:
     """Write rows as JSON Lines, atomically."""
     lines = (json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
     write_text(path, "".join(lines))
+
+
+def append_jsonl(path: Path, record: BaseModel) -> None:
+    """Append a line to a JSON Lines file, whoever else does; a last line that a crash cut off is dropped."""
+    line = json.dumps(_plain(record), ensure_ascii=False) + "\n"
+    with path.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _drop_cut_off_line(file)
+        file.write(line.encode())
+
+
+def _drop_cut_off_line(file: IO[bytes]) -> None:
+    end = file.seek(0, os.SEEK_END)
+    if end == 0:
+        return
+    file.seek(end - 1)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 RUN = 6
 SKETCH = 64
 """Runs that are kept of a text to find it again."""
+QUOTED = 0.4
+"""Share of a text that is one piece of an item when it quotes the item."""
 
 
 def runs(text: str) -> set[str]:
@@ -30,6 +32,11 @@ def recurrence(text: str, found: Set[str]) -> float:
             covered += start + RUN - max(start, end)
             end = start + RUN
     return covered / len(text) if text else 0.0
+
+
+def quotes(text: str, item: str) -> bool:
+    """Whether one piece of an item is a large part of a text, which then quotes it rather than saying it otherwise."""
+    return longest_shared(item, text) >= QUOTED * len(text)
 
 
 def longest_shared(one: str, other: str) -> int:

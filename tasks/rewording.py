@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.question import Question, is_cjk, same_options, same_solution
-from tasks.resemblance import longest_shared
+from tasks.resemblance import quotes
 
 LONGEST = 3
 """Characters of a run."""
@@ -38,8 +38,6 @@ TELLING = Threshold(0.15, 0.08)
 """The answer is in words."""
 BARE = Threshold(0.3, 0.2)
 """The answer says little."""
-QUOTED = 0.4
-"""Share of a row that is one piece of the item when it quotes the item."""
 
 
 class Rewordings:
@@ -81,7 +79,7 @@ class Rewordings:
         least = BARE if not item.telling else SAME_OPTIONS if same_options(row, item) else TELLING
         if recall < least.recall or precision < least.precision:
             return False
-        return longest_shared(item.text, row.bare.text) < QUOTED * len(row.bare.text)
+        return not quotes(row.bare.text, item.text)
 
     def _weight(self, parts: Iterable[str]) -> float:
         return sum(self._weights.get(part, self._unknown) for part in parts)

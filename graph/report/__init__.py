@@ -8,21 +8,22 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from eval.evaluator_client import TestResult
+from graph.approval import APPROVAL, Approval, review_in_words
 from graph.budget import CLOCK, used_before
 from graph.config import RunConfig
 from graph.report import charts
 from graph.report.changes import changes, written
 from graph.report.figures import Scale, scale_of
 from graph.report.flow import lineages, words_of_steps
-from graph.run_dir import RunDir
+from graph.run_dir import TRANSCRIPT, RunDir
 from graph.templates import render
 from graph.timing import duration, measure
-from memory.recall import Outcome, outcome
+from memory.recall import Outcome, intention, outcome
 from memory.records import Evidence, Experiment
-from roles.backbone import Exchange
+from roles.backbone import GENERALIST, PERSON, read_exchanges
 from roles.briefing import Survey
 from roles.recipes.request import LOSSES, read_losses
-from tasks.record import read_jsonl, write_text
+from tasks.record import read_record, write_text
 from tasks.task import Metric
 
 _WITHOUT_BENCHMARK = frozenset({"prepare_data", "train"})
@@ -36,6 +37,7 @@ class Card(NamedTuple):
     outcome: Outcome
     colour: str
     changes: list[str]
+    """Against the plan's parent; without a plan against the experiment before."""
     observed: float | None
     """Change of the selection score against the plan's parent, positive when better."""
     message: str
@@ -44,6 +46,10 @@ class Card(NamedTuple):
     """Tokens that language models read for this experiment."""
     answered: int
     """Tokens that they wrote."""
+    minds: dict[str, str]
+    """Whose decisions it rests on, by role; decisions that were kept from the parent are not among them."""
+    reviews: list[str]
+    """What a person changed in its plan or said to it, where a person was asked."""
 
     @property
     def evidence(self) -> dict[str, Evidence]:
@@ -88,26 +94,32 @@ def write_report(
         duration=duration,
         colour=charts.colour,
         written=written,
+        intention=intention,
+        generalist=any(value.startswith(f"{GENERALIST}=") for value in config.backbones),
     )
     write_text(run.file("report.html"), page)
 
 
 def _cards(run: RunDir, experiments: Sequence[Experiment], scale: Scale) -> Iterator[Card]:
     by_number = {experiment.number: experiment for experiment in experiments}
-    spent = _tokens(run)
+    spent, minds = _tokens(run), _minds(run)
     for experiment in experiments:
         failure = experiment.failure
-        parent = by_number.get(experiment.plan.parent) if experiment.plan else None
+        plan = experiment.plan
+        parent = by_number.get(plan.parent) if plan else None
+        before = parent if plan else by_number.get(experiment.number - 1)
         asked, answered = spent.get(experiment.number, (0, 0))
         yield Card(
             experiment=experiment,
             outcome=outcome(experiment),
             colour=charts.colour(experiment.number),
-            changes=changes(experiment, parent) if experiment.plan else [],
+            changes=changes(experiment, before) if experiment.number else [],
             observed=_observed(experiment, parent, scale),
             message=failure.message if failure and failure.stage in _WITHOUT_BENCHMARK else "",
             asked=asked,
             answered=answered,
+            minds=minds.get(experiment.number, {}),
+            reviews=_reviews(run, experiment.number),
         )
 
 
@@ -120,14 +132,29 @@ def _observed(experiment: Experiment, parent: Experiment | None, scale: Scale) -
 
 def _tokens(run: RunDir) -> dict[int, tuple[int, int]]:
     """Tokens that language models read and wrote, by experiment; nothing for rules."""
-    path, found = run.file("transcript.jsonl"), dict[int, tuple[int, int]]()
+    path, found = run.file(TRANSCRIPT), dict[int, tuple[int, int]]()
     if path.exists():
-        for row in read_jsonl(path):
-            exchange = Exchange.model_validate(row)
+        for exchange in read_exchanges(path):
             asked, answered = found.get(exchange.experiment, (0, 0))
             usage = exchange.usage
             found[exchange.experiment] = (asked + usage.input_tokens, answered + usage.output_tokens)
     return found
+
+
+def _minds(run: RunDir) -> dict[int, dict[str, str]]:
+    """The mind of each decision that was taken, by experiment and role; what a person said to it stands elsewhere."""
+    path, found = run.file(TRANSCRIPT), dict[int, dict[str, str]]()
+    for exchange in read_exchanges(path) if path.exists() else ():
+        if exchange.refused is None and exchange.failure is None and exchange.usage.mind != PERSON:
+            found.setdefault(exchange.experiment, {})[exchange.role.replace("_", " ")] = exchange.usage.mind
+    return found
+
+
+def _reviews(run: RunDir, number: int) -> list[str]:
+    """What a person did with the plans of an experiment, without edits that were refused."""
+    path = run.experiment(number) / APPROVAL
+    reviews = read_record(path, Approval).reviews if path.exists() else ()
+    return [review_in_words(review) for review in reviews if not review.refused]
 
 
 def _memories(experiments: Sequence[Experiment]) -> dict[str, list[int]]:

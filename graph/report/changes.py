@@ -9,7 +9,7 @@ from memory.records import DataRecipe, Experiment, Step, TrainingConfig
 
 LIMIT = 70
 """Characters of a value that are shown."""
-_SAME = "the same as the parent's"
+_SAME = "unchanged"
 
 
 def changes(experiment: Experiment, parent: Experiment | None) -> list[str]:

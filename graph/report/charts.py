@@ -65,7 +65,7 @@ def trajectory(experiments: Sequence[Experiment], scale: Scale, chance: float | 
     _best_so_far(svg, box, experiments, scale)
     for experiment in experiments:
         _scores(svg, box, experiment, scale)
-        if experiment.number == delivered and experiment.selection:
+        if delivered and experiment.number == delivered and experiment.selection:
             above = box.y(scale.bounds(experiment.selection)[1]) - 7
             add(svg, "text", x=box.x(delivered), y=above, kind="label middle", text="delivered")
     return markup(svg)
@@ -102,6 +102,8 @@ def _scores(svg: Element, box: Box, experiment: Experiment, scale: Scale) -> Non
         hover = f"{experiment.number} with seed {replicate.training.seed}: {scale.score(replicate.selection.score)}"
         add(svg, "circle", cx=at - 9, cy=box.y(replicate.selection.score), r=3, kind=f"{kind} full", hover=hover)
     result = experiment.selection
+    if result is None and experiment.feedback and not experiment.failure:
+        return  # nobody asked for more than feedback
     if result is None:
         _symbol(svg, at, box.bottom - 10, experiment, f"experiment {experiment.number}: {outcome(experiment)}")
         return

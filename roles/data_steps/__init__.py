@@ -5,17 +5,24 @@ A `STEP` is a `Record` class: its fields are the parameters a recipe may set, it
 """
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
 
 from memory.records import Step
-from roles.data_steps.row import DataStep
+from roles.data_steps.row import DataStep, Service
 from tasks.failure import FailureKind, StageError
 from tasks.record import explain
 
-_INFRASTRUCTURE = frozenset({"__main__", "row", "pipeline", "gate", "witnesses", "formulas", "label_agreement"})
+_INFRASTRUCTURE = frozenset(
+    (
+        *("__main__", "row", "pipeline", "gate", "witnesses", "formulas", "label_agreement"),
+        *("models", "written", "outcome"),
+    )
+)
 SCRIPT = "script"
 
 
@@ -48,10 +55,20 @@ def load_step(step: Step) -> DataStep:
         raise StageError("prepare_data", FailureKind.CONFIG, message) from None
 
 
-def describe_steps() -> list[dict[str, Any]]:
-    """Name, documentation and parameter schema of every step, for a mind to choose from."""
-    classes = [(name, step_class(name)) for name in names()]
+def describe_steps(services: Collection[Service] = ("gateway", "engine")) -> list[dict[str, Any]]:
+    """Name, documentation and parameter schema of every step, for a mind to choose from.
+
+    Args:
+        services: what the run's steps can ask; steps that ask another one are left out.
+    """
+    classes = [(name, cls) for name in names() if (cls := step_class(name)).asks in (None, *services)]
+    schemas = {name: cls.model_json_schema() for name, cls in classes}
     return [
-        {"name": name, "does": cls.__doc__, "parameters": cls.model_json_schema().get("properties", {})}
+        {
+            "name": name,
+            "does": inspect.getdoc(cls),
+            "parameters": schemas[name].get("properties", {}),
+            "required": schemas[name].get("required", []),
+        }
         for name, cls in classes
     ]

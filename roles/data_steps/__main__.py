@@ -9,6 +9,7 @@ from pathlib import Path
 
 from roles.data_steps import load_step
 from roles.data_steps.gate import pass_gate
+from roles.data_steps.models import connect
 from roles.data_steps.pipeline import GateReport, SegmentReport, SegmentRequest, read_rows
 from roles.data_steps.row import DataRow, StepContext
 from tasks.corpus import read_corpus
@@ -19,7 +20,7 @@ from tasks.record import read_jsonl, read_record, write_jsonl, write_record
 def main(request: SegmentRequest, corpus: Path) -> None:
     """Apply the steps of a segment, then the gate when one is asked for; write a report beside the rows."""
     rows = read_rows(Path(request.rows)) if request.rows else _raw_rows(request.sources, corpus)
-    context = StepContext(request.task, request.seed)
+    context = StepContext(request.task, request.seed, connect(request.models, Path(request.completions)))
     for number, (step, output) in enumerate(zip(request.steps, request.outputs, strict=True)):
         try:
             applied = load_step(step).apply(rows, context)

@@ -18,7 +18,8 @@ class Format(DataStep):
     """Render prompt and answer of the rows of one source with Jinja templates over their fields.
 
     With `prompt: task` the rows are rendered by the task's own prompt, so that training looks like the benchmark;
-    `fields` then supplies what that prompt reads under other names. The raw fields stay, for steps that follow.
+    `fields` then supplies what that prompt reads under other names. The raw fields stay, for steps that follow. Where a
+    field holds the letter of another one, `{{ {'A': A, 'B': B, 'C': C, 'D': D}[answer] }}` is its text.
     """
 
     source: str = Field(description="the source whose rows are rendered")
@@ -58,14 +59,23 @@ class Format(DataStep):
             content = " ".join(str(row[name]) for name in fields(self.prompt) if name in row)
             return {**row, "prompt": render(self.prompt, row), "answer": answer, "options": [], "content": content,
                     "task_format": False}  # fmt: skip
-        return {
-            **row,
-            "prompt": render(task.prompt, {SHOTS: [], **row}),
-            "answer": answer,
-            "options": list(render_options(task.options, row)),
-            "content": content_of(task, row),
-            "task_format": True,
-        }
+        return in_task_form(task, row, answer)
+
+
+def in_task_form(task: Task, row: dict[str, Any], answer: str) -> dict[str, Any]:
+    """The fields of a row and those of a formatted one, rendered by the task's own prompt.
+
+    Raises:
+        InputError: the row lacks a field that the task's templates read.
+    """
+    return {
+        **row,
+        "prompt": render(task.prompt, {SHOTS: [], **row}),
+        "answer": answer,
+        "options": list(render_options(task.options, row)),
+        "content": content_of(task, row),
+        "task_format": True,
+    }
 
 
 STEP = Format

@@ -2,12 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+from pydantic import JsonValue
+
+from roles.data_steps.models import ModelAccess, Models
 from tasks.failure import InputError
 from tasks.record import Record
 from tasks.task import Task
 from tasks.template import render
+
+Service = Literal["gateway", "engine"]
 
 
 class DataRow(Record):
@@ -28,6 +33,8 @@ class StepContext(NamedTuple):
 
     task: Task
     seed: int
+    models: Models | None = None
+    """What it may ask; None where there is nothing."""
 
 
 def of_source(rows: Sequence[DataRow], source: str | None) -> list[int]:
@@ -82,6 +89,16 @@ class DataStep(Record):
     """A step of a data recipe; see `roles/data_steps/__init__.py`."""
 
     version: ClassVar[int] = 1
+    asks: ClassVar[Service | None] = None
+    """The service whose socket it needs."""
+
+    def depends_on(self, access: ModelAccess) -> JsonValue:
+        """What decides its output besides its rows and parameters: the model that it asks; None without one.
+
+        Raises:
+            StageError: CONFIG, there is no model of the kind that it asks.
+        """
+        return None
 
     def apply(self, rows: list[DataRow], context: StepContext) -> Applied:
         """Turn rows into rows; deterministic in its arguments."""

@@ -7,6 +7,7 @@ because the data engineer reads them.
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 from memory.records import Evidence
 from roles.evidence.case import Case
@@ -19,7 +20,15 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _INFRASTRUCTURE)
 
 
-def gather(case: Case) -> tuple[Evidence, ...]:
-    """Everything that can be said about an experiment, in the order of `names()`."""
-    found = (importlib.import_module(f"roles.evidence.{name}").find(case) for name in names())
+OF_ANSWERS = ("categories", "parse_failures", "readable")
+"""Findings about answers alone, which can be said of the untouched model."""
+
+
+def gather(case: Case, only: Sequence[str] | None = None) -> tuple[Evidence, ...]:
+    """Everything that can be said about an experiment, in the order of `names()`.
+
+    Args:
+        only: these findings; None for all.
+    """
+    found = (importlib.import_module(f"roles.evidence.{name}").find(case) for name in only or names())
     return tuple(evidence for evidence in found if evidence is not None)

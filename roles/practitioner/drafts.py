@@ -24,10 +24,25 @@ def plan_of_draft(briefing: PlannerBriefing, tried: Sequence[Experiment]) -> Pla
     """The plan while nothing is trained: out of the memory if it knows what works here, else a first draft.
 
     Raises:
-        StageError: CONFIG, when no source can be read or no remedy is left against failing drafts.
+        StageError: CONFIG, when no source can be read or no remedy is left against failing drafts; BUDGET, when a
+            person sent back all there is to propose.
     """
     known = None if tried else best_remembered(briefing)
-    return _from_memory(briefing, known) if known else _first_draft(briefing, tried)
+    if known and not was_declined(found := _from_memory(briefing, known), briefing):
+        return found
+    found = _first_draft(briefing, tried)
+    if was_declined(found, briefing):
+        raise StageError("plan", FailureKind.BUDGET, "the rules know no other first draft, and it was sent back")
+    return found
+
+
+def was_declined(plan: Plan, briefing: PlannerBriefing) -> bool:
+    """Whether a person sent back a plan of this run that makes the same change."""
+    return any(_change(plan) == _change(review.proposed) for review in briefing.declined)
+
+
+def _change(plan: Plan) -> tuple[int, str, str, str]:
+    return plan.parent, plan.factor, plan.data_strategy, plan.training_strategy
 
 
 def best_remembered(briefing: PlannerBriefing) -> Recollection | None:
@@ -104,7 +119,8 @@ def _first_draft(briefing: PlannerBriefing, tried: Sequence[Experiment]) -> Plan
 def _remedied(briefing: PlannerBriefing, drafts: Sequence[Experiment]) -> tuple[str, str, str]:
     """Data strategy, training strategy and reason of the draft after failed ones."""
     failed = drafts[-1]
-    asked = {(one.plan.data_strategy, one.plan.training_strategy) for one in drafts if one.plan}
+    plans = [*(one.plan for one in drafts if one.plan), *(review.proposed for review in briefing.declined)]
+    asked = {(plan.data_strategy, plan.training_strategy) for plan in plans}
     data, training = (failed.plan.data_strategy, failed.plan.training_strategy) if failed.plan else (DRAFT, DRAFT)
     view = View(briefing.survey, failed, briefing.trials, briefing.remaining)
     found = suspicions(view, OF_FAILURES)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from memory.records import Experiment, Plan
 from roles.briefing import PlannerBriefing
-from roles.practitioner.drafts import bounded, memories, outlook, plan_of_draft
+from roles.practitioner.drafts import bounded, memories, outlook, plan_of_draft, was_declined
 from roles.practitioner.moves import DataMove
 from roles.practitioner.options import Option, rank
 from roles.practitioner.rules.view import View, sign_of
@@ -15,7 +15,7 @@ PROBABLY = 0.2
 
 
 def plan(briefing: PlannerBriefing) -> Plan:
-    """The next experiment.
+    """The next experiment; what a person sent back is not proposed again.
 
     Raises:
         StageError: nothing that the rules know is left to try in the time there is; the run then ends.
@@ -27,13 +27,15 @@ def plan(briefing: PlannerBriefing) -> Plan:
     found: list[tuple[Experiment, list[Option]]] = []
     for parent in starts:
         view = View(briefing.survey, parent, briefing.trials, briefing.remaining)
-        options = rank(view, briefing.recalled)
+        ranked = rank(view, briefing.recalled)
+        options = [one for one in ranked if not was_declined(_intervention(briefing, parent, [one]), briefing)]
         if options and options[0].expected.effect > 0:
             return _intervention(briefing, parent, options)
         if options:
             found.append((parent, options))
     if not found:
         message = "all that the rules know has been tried, or takes longer than there is time"
+        message += ", or was sent back" if briefing.declined else ""
         raise StageError("plan", FailureKind.BUDGET, message)
     return _intervention(briefing, *found[0])
 

@@ -12,6 +12,8 @@ LOSSES = "losses.jsonl"
 ADAPTER = "adapter"
 RESULT = "outcome.json"
 FAILURE = "failure.json"
+MICRO_BATCH_TOKENS = 2048
+"""Padded tokens that go through the model at once; larger batches are accumulated."""
 
 
 class TrainingRequest(Record):

@@ -26,14 +26,21 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from eval.render import training_ids
 from memory.records import TrainingOutcome
-from roles.recipes.request import ADAPTER, CHECKPOINTS, FAILURE, LOSSES, RESULT, LossPoint, TrainingRequest
+from roles.recipes.request import (
+    ADAPTER,
+    CHECKPOINTS,
+    FAILURE,
+    LOSSES,
+    MICRO_BATCH_TOKENS,
+    RESULT,
+    LossPoint,
+    TrainingRequest,
+)
 from tasks.child import end_with_parent
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_record
 
 STAGE = "train"
-MICRO_BATCH_TOKENS = 2048
-"""Padded tokens that go through the model at once; larger batches are accumulated."""
 EAGER_TOKENS = 512
 """Up to rows of this length, plain attention is faster on a CPU than the fused kernel, whose backward pass is slow; its
 scores take memory with the square of the length."""

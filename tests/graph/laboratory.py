@@ -83,6 +83,12 @@ class Started:
         self.wait_for(look, f"a process of {module}")
         return found[0]
 
+    def type(self, text: str) -> None:
+        """Write to its standard input, which must be a pipe."""
+        assert self.process.stdin
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
     def finish(self, timeout: float = 300.0) -> tuple[int, str, str]:
         """Exit code, standard output and standard error at the end."""
         out, err = self.process.communicate(timeout=timeout)
@@ -97,20 +103,35 @@ class Laboratory:
     cache: Path
 
     def start(
-        self, name: str, *flags: str | Path, python: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self,
+        name: str,
+        *flags: str | Path,
+        python: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        stdin: int | None = None,
     ) -> Started:
         """Start a new run in `root/name`."""
         places = ["--run-dir", self.root / name, "--cache-dir", self.cache, "--memory-dir", self.memory(name)]
         engine = ["--engine", "transformers"]  # unless told: vLLM may be installed, and takes long to start
-        return self.call(name, *engine, *flags, *places, python=python, env=env)
+        return self.call(name, *engine, *flags, *places, python=python, env=env, stdin=stdin)
 
     def call(
-        self, name: str, *flags: str | Path, python: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self,
+        name: str,
+        *flags: str | Path,
+        python: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        stdin: int | None = None,
     ) -> Started:
-        """Start `run_graph.py` with these flags only, from a folder that is not the checkout."""
+        """Start `run_graph.py` with these flags only, from a folder that is not the checkout.
+
+        Args:
+            stdin: as `subprocess` takes it; by default that of the tests.
+        """
         line = [sys.executable, *python, ROOT / "run_graph.py", *flags]
         process = subprocess.Popen(
             [str(part) for part in line],
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -168,6 +189,15 @@ def kill(process: psutil.Process) -> None:
     """`kill -9`, and the wait until it is gone or a zombie."""
     process.send_signal(signal.SIGKILL)
     assert all_gone([process], 5.0)
+
+
+def kill_with_children(run: Started) -> None:
+    """Kill the graph process; its children must see it and end by themselves."""
+    others = children(run.process.pid)
+    assert others
+    run.process.kill()
+    run.process.wait()
+    assert all_gone(others, 5.0), "children outlived the graph process"
 
 
 def all_gone(processes: list[psutil.Process], seconds: float) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from eval.probe import probe_items
 from eval.result import EvalResult
+from graph import budget as clock
 from graph.budget import DELIVERY_SECONDS, MERGE_SECONDS, OVERHEAD_SECONDS, SLOWER, Budget, Clock
 from graph.config import PROFILES, RunConfig, choose_profile, parse_duration
 from memory.records import Experiment, TrainingRun
@@ -85,6 +86,12 @@ def test_an_evaluation_with_answers_from_the_cache_counts_as_a_whole_one(tmp_pat
     """After a restart 5 of 25 items were left on each split, and took 10 s."""
     resumed = experiment(1, evaluation=20.0, generated=5)
     assert budget(tmp_path).evaluation_seconds([resumed]) == pytest.approx(100.0)
+
+
+def test_an_evaluation_of_feedback_only_counts_as_a_whole_one(tmp_path: Path) -> None:
+    """A generalist's: 25 of the 50 answers took 4 s."""
+    half = experiment(1, evaluation=8.0).model_copy(update={"selection": None})
+    assert budget(tmp_path).evaluation_seconds([experiment(0), half]) == pytest.approx(8.0)
 
 
 def test_what_earlier_sessions_used_counts(tmp_path: Path) -> None:
@@ -207,3 +214,37 @@ def test_profiles_are_chosen_by_the_hardware_or_by_name() -> None:
     assert choose_profile("auto", laptop) == (PROFILES["embedded"], "no CUDA device is there")
     assert choose_profile("auto", server)[0] == PROFILES["gpu"]
     assert choose_profile("embedded", server)[0] == PROFILES["embedded"]
+
+
+def test_the_clock_stands_still_while_a_person_thinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither then nor afterwards does the time count, nor after a resume; work before and after it does."""
+    now = [1000.0]
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
+    found = budget(tmp_path, used=40.0)
+    now[0] += 10
+    with found.stopped():
+        now[0] += 5000
+        assert found.used == 50
+        assert read_record(tmp_path / "clock.json", Clock).used == 50  # also for a process that is killed now
+        assert found.allows_another([experiment(0)])
+    now[0] += 3
+    assert found.used == 53
+    found.save()
+    assert budget(tmp_path).used == 53
+
+
+def test_the_clock_goes_on_after_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who leaves without an answer has used nothing either."""
+    now = [1000.0]
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now[0])
+    found = budget(tmp_path)
+
+    def leave() -> None:
+        with found.stopped():
+            now[0] += 70
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    now[0] += 1
+    assert found.used == 1

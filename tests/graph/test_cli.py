@@ -70,6 +70,11 @@ CASES: dict[str, tuple[Prepare, list[str]]] = {
     "model not on the hub": (with_flags("--model", "nobody/no-such-model"), ["nobody/no-such-model", "hub"]),
     "absent data root": (with_flags("--data-root", "{}/nowhere"), ["--data-root", "nowhere"]),
     "unknown backbone": (with_flags("--backbone", "oracle"), ["oracle", "expert"]),
+    "a generalist among roles": (
+        with_flags("--backbone", "generalist=scripted", "--backbone", "planner=expert"),
+        ["generalist=scripted", "alone", "planner=expert"],
+    ),
+    "the practitioner as a generalist": (with_flags("--backbone", "generalist=expert"), ["four roles", "PROVIDER"]),
     "unknown role": (with_flags("--backbone", "critic=expert"), ["critic", "planner"]),
     "backbone without a key": (with_flags("--backbone", "openai:gpt-5.2"), ["OPENAI_API_KEY"]),
     "unknown engine": (with_flags("--engine", "steam"), ["steam", "transformers"]),

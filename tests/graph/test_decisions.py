@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from made_up import survey
 
 from eval.result import ItemResult
 from graph.decisions import WRONG_SHOWN, decide_config, spread
@@ -45,7 +46,7 @@ def test_a_changed_recipe_that_leaves_the_same_rows_is_not_trained_again() -> No
 
     def decide(data: TrainingData) -> TrainingConfig:
         nothing: Any = None  # neither a mind nor a disk is needed to keep a configuration
-        return decide_config(nothing, nothing, tried, 0, plan, recipe, data, [])
+        return decide_config(nothing, survey(), tried, 0, plan, data, [])
 
     with pytest.raises(StageError, match="experiment 1 trained the same rows") as refused:
         decide(rows)

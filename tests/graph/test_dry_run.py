@@ -154,13 +154,14 @@ def test_report_and_card_are_there(finance: tuple[Finished, Peaks]) -> None:
     [
         ("--help", ["--task", "--resume", "--dry-run", "--budget"]),
         ("--draw", ["graph TD", "survey", "experiment", "prepare_data", "judge", "deliver"]),
+        ("--draw --backbone generalist=scripted", ["graph TD", "act", "submit", "judge", "deliver"]),
         ("--list-tasks", ["finance_starter", "accuracy"]),
     ],
 )
 def test_flags_that_only_print(flag: str, parts: list[str], tmp_path: Path) -> None:
     """They exit with 0, say what was asked for, and leave nothing behind."""
     began = time.monotonic()
-    line = [sys.executable, str(ROOT / "run_graph.py"), flag]
+    line = [sys.executable, str(ROOT / "run_graph.py"), *flag.split()]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - began
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from eval.evaluator_client import Evaluator
-from graph.actions import LEAKS, prepare_data
+from graph.preparation import LEAKS, prepare_data
 from graph.run_dir import RunDir
 from memory.records import DataRecipe, Flow, TrainingData
 from roles.data_steps.pipeline import PreparedRows
@@ -56,7 +56,9 @@ def prepare(toy_task: Task, tmp_path: Path) -> Iterator[Prepare]:
         evaluator.attach(run.path)
         context: Any = SimpleNamespace(
             run=run, evaluator=evaluator, description=description, config=SimpleNamespace(max_train_rows=most, seed=0),
-            pipeline=SimpleNamespace(apply=lambda recipe, max_length, folder: prepared),
+            pipeline=SimpleNamespace(
+                asked=lambda recipe, models: [], apply=lambda recipe, max_length, folder, models: prepared
+            ),
         )  # fmt: skip
         data = prepare_data(context, 1, RECIPE, 512)
         trained = [row["prompt"] for row in read_jsonl(run.path / data.path)]

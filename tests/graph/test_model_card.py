@@ -298,6 +298,15 @@ def test_a_run_that_was_resumed_under_other_versions_says_so() -> None:
     assert "it began with" not in model_card(story(), "adapter")
 
 
+def test_an_adapter_of_a_generalist_has_a_card() -> None:
+    """It has no plan and no ancestors: the reasons that were given stand for the hypothesis."""
+    told = story(plan=None, ancestors=())
+    best = told.best.model_copy(update={"plan": None, "config": TrainingConfig(reason="small models bear more")})
+    card = model_card(told._replace(best=best), "adapter")
+    assert "Experiment 1 of run run1: small models bear more" in card
+    assert "ancestors" not in card
+
+
 def test_the_card_of_no_adapter_has_no_front_matter_and_no_use() -> None:
     """It is nothing that a hub could take."""
     card = model_card(without_adapter(), "adapter")

@@ -125,11 +125,13 @@ def test_a_stage_that_succeeds_goes_on() -> None:
 
 
 def test_without_a_plan_the_loop_ends_in_the_test() -> None:
-    """And each plan starts an experiment with the next number."""
+    """And each plan starts an experiment with the next number. Without a plan and an end, another one is made."""
+    runtime: Any = SimpleNamespace(context=SimpleNamespace(config=SimpleNamespace(approve=False)))
     plan = Plan(hypothesis="h", parent=0, factor="both", data_strategy="d", training_strategy="t", predicted_effect=0)
     state: Any = {"plans": [], "experiments": [experiment(0)], "survey": None, "incumbent": 0}
-    assert start_experiments(state) == "test"
-    sends = start_experiments({**state, "plans": [plan, plan]})
+    assert start_experiments({**state, "ended": "why"}, runtime) == "test"
+    assert start_experiments(state, runtime) == "plan"
+    sends = start_experiments({**state, "plans": [plan, plan]}, runtime)
     assert [send.arg["number"] for send in sends if not isinstance(send, str)] == [1, 2]
 
 

@@ -180,6 +180,19 @@ def test_the_table_has_a_line_an_experiment(busy: LiveView) -> None:
     assert "3 training of 1: A larger learning rate fits faster. - failed +0.030, - 0.5" in lines
 
 
+def test_the_table_shows_experiments_of_a_generalist() -> None:
+    """Without plans: what their author said of them, and scores on feedback where nothing else is known."""
+    view = LiveView()
+    untouched, first, second = whole_run()[:3]
+    alone = first.model_copy(update={"plan": None, "selection": None, "verdict": None, "effect": None})
+    view.show([untouched, alone, second.model_copy(update={"plan": None})], 0, remaining())
+    lines = [" ".join(line.split()) for line in drawn(view, 120)]
+    assert "1 every source that can be read feedback 0.280 3.0" in lines
+    assert "2 every source that can be read 0.357 ± 0.065 undecided 3.0" in lines
+    view.follow(start("generalist", 3))
+    assert "the generalist decides, experiment 3" in "\n".join(drawn(view))
+
+
 def test_a_stage_without_progress_is_named(busy: LiveView) -> None:
     """When a stage ends its bar and losses go; the next one is told in words, an unknown one by its name."""
     busy.follow(event("train", 0, 9, 4))

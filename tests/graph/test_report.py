@@ -183,6 +183,26 @@ def test_a_run_without_a_better_model_says_so(tmp_path: Path) -> None:
     assert secret not in read.source
 
 
+def test_a_run_of_a_generalist_has_a_page(tmp_path: Path) -> None:
+    """Without plans; one of its experiments has a verdict, one failed, all are told with what sets them apart."""
+    tried = whole_run()
+    only_feedback = {"plan": None, "selection": None, "verdict": None, "effect": None, "diagnosis": None}
+    one = tried[1].model_copy(update=only_feedback | {"evidence": ()})
+    two = tried[2].model_copy(update={"plan": None, "effect": None})
+    three = tried[3].model_copy(update={"plan": None})
+    settings = {"backbones": ("generalist=openai:m",)}
+    read = page(tmp_path / "run", [tried[0], one, two, three], survey(), sealed(), 2, **settings)
+    said = read.sections["Experiments"]
+    for part in (
+        "One mind did the work of all roles", "every source that can be read", "no verdict", "feedback 28.0 %",
+        "from experiment 1 data: unchanged training: epochs 2 -> 4", "undecided", "DIVERGED in train",
+    ):  # fmt: skip
+        assert part in said, part
+    assert "Hypothesis" not in read.text
+    assert "tree" not in read.ids
+    assert "generalist=openai:m" in read.sections[""]
+
+
 @pytest.mark.parametrize("about", [None, survey()])
 def test_an_empty_run_has_a_page(about: Survey | None, tmp_path: Path) -> None:
     """Before the untouched model is scored, with and without a survey."""
@@ -372,7 +392,7 @@ def test_an_experiment_that_changes_nothing_says_so_twice() -> None:
             "recipe": RECIPE.model_copy(update={"reason": "another"}),
         }
     )
-    assert changes(other, one) == ["data: the same as the parent's", "training: the same as the parent's"]
+    assert changes(other, one) == ["data: unchanged", "training: unchanged"]
 
 
 def test_steps_are_compared_by_name_and_source() -> None:
@@ -391,7 +411,7 @@ def test_steps_are_compared_by_name_and_source() -> None:
         'data: step added: filter (require ["question"])',
         "data: format of a: answer x -> y",
         "data: sample: rows 10 -> 20",
-        "training: the same as the parent's",
+        "training: unchanged",
     ]
 
 

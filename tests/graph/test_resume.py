@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from laboratory import Finished, Laboratory, Started, all_gone, children, events, kill
+from laboratory import Finished, Laboratory, Started, events, kill, kill_with_children
 
 from graph.compare import differences
 
@@ -32,14 +32,14 @@ def graph_killed(laboratory: Laboratory, marked_task: Path) -> Finished:
     own = {"TMPDIR": str(temporary)}
     run = laboratory.start("graph-killed", "--task", marked_task, "--dry-run", "--max-experiments", "1", env=own)
     run.wait_for((run.path / "experiments/001/losses.jsonl").exists, "the first loss")
-    _kill_with_children(run)
+    kill_with_children(run)
     assert list(temporary.glob("ft-dojo-*")), "a killed process cannot tidy up"
     run = laboratory.call("graph-killed", "--resume", run.path, env=own)
     run.wait_for_event("train", "end", "experiments/001/training.json")
-    _kill_with_children(run)
+    kill_with_children(run)
     run = laboratory.call("graph-killed", "--resume", run.path, env=own)
     run.wait_for_event("test", "start", "test.json")
-    _kill_with_children(run)
+    kill_with_children(run)
     return laboratory.end(laboratory.call("graph-killed", "--resume", run.path, env=own))
 
 
@@ -47,15 +47,6 @@ def _kill_and_await_successor(run: Started, module: str) -> None:
     old = run.child(module)
     kill(old)
     run.wait_for(lambda: run.child(module).pid != old.pid, f"a new process of {module}")
-
-
-def _kill_with_children(run: Started) -> None:
-    """Kill the graph process; its children must see it and end by themselves."""
-    others = children(run.process.pid)
-    assert others
-    run.process.kill()
-    run.process.wait()
-    assert all_gone(others, 5.0), "children outlived the graph process"
 
 
 @pytest.mark.parametrize("name", ["services_killed", "graph_killed"])
@@ -127,4 +118,4 @@ def test_two_processes_cannot_work_on_one_run(laboratory: Laboratory, marked_tas
     assert code == 2
     assert "another process is working on this run" in err
     assert first.process.poll() is None
-    _kill_with_children(first)
+    kill_with_children(first)

@@ -12,6 +12,7 @@ from memory.records import (
     Experiment,
     Finding,
     Plan,
+    Review,
     Step,
     TrainingConfig,
     TrainingData,
@@ -20,6 +21,7 @@ from memory.records import TrainingRun as Run
 from roles.briefing import (
     DataBriefing,
     DiagnosticianBriefing,
+    ModelShape,
     PlannerBriefing,
     Recollection,
     Remaining,
@@ -70,6 +72,9 @@ def card(
         "shared": False,
     }
     return TaskCard(**(settings | rest))
+
+
+SHAPE = ModelShape(layers=28, hidden=3584, queries=3584, key_values=512, intermediate=18944, context=32768)
 
 
 def survey(*sources: CorpusSource, task: TaskCard | None = None, gpus: tuple[Gpu, ...] = (), **rest: Any) -> Survey:
@@ -224,6 +229,13 @@ RECALLED = (
 )
 
 
+DECLINED = (
+    Review(
+        experiment=2, decision="back", proposed=plan(parent=1, data="all sources"), comment="no forum posts, please"
+    ),
+)
+
+
 def remaining(tokens: int | None = None, *, experiments: int = 3, most: int | None = None) -> Remaining:
     """What is left when the next training may take so many tokens; without a number, no time limit."""
     return Remaining(
@@ -258,7 +270,7 @@ def planner(*trials: Experiment, **rest: Any) -> PlannerBriefing:
 def data_engineer(strategy: str = "all sources", *trials: Experiment, **rest: Any) -> DataBriefing:
     """The data engineer's briefing for a strategy."""
     own: dict[str, Any] = {"plan": plan(data=strategy), "parent_recipe": None, "diagnosis": None, "steps": ()}
-    own |= {"evidence": ()}
+    own |= {"evidence": (), "tiers": {}}
     own |= {name: rest.pop(name) for name in list(rest) if name in own}
     return DataBriefing(**situation(*trials, **rest), **own)
 
@@ -290,8 +302,15 @@ def item(id_: str, prompt: str, answer: str, completion: str, *, parsed: bool = 
 def full_briefings() -> dict[str, Situation]:
     """One briefing a role in which every optional part is there."""
     shared: dict[str, Any] = {
-        "survey": survey(task=card(shared=True), gpus=(Gpu(name="a GPU", memory_gib=80.0),)),
-        "tokens": 90_000,
+        "survey": survey(
+            task=card(shared=True),
+            gpus=(Gpu(name="a GPU", memory_gib=80.0),),
+            shape=SHAPE,
+            row_tokens_high={"exams": 60},
+        ),
+        "remaining": remaining(90_000).model_copy(
+            update={"evaluation_minutes": 1.5, "model_tokens": 120_000, "model_dollars": 3.5}
+        ),
         "incumbent": 1,
         "recalled": RECALLED,
     }
@@ -303,9 +322,17 @@ def full_briefings() -> dict[str, Situation]:
     decided = plan(parent=1, data="other rows")
     wrong = (item("q7", "Which colour?", "red", "blue"), item("q8", "Which code?", "green", "no idea", parsed=False))
     return {
-        "planner": planner(good, bad, **shared),
+        "planner": planner(good, bad, declined=DECLINED, **shared),
         "data_engineer": data_engineer(
-            "", good, bad, **shared, **parent, plan=decided, parent_recipe=FULL_RECIPE, steps=steps
+            "",
+            good,
+            bad,
+            **shared,
+            **parent,
+            plan=decided,
+            parent_recipe=FULL_RECIPE,
+            steps=steps,
+            tiers={"strong": "openai:large", "weak": "openai:small"},
         ),
         "trainer": trainer("", good, bad, **shared, **parent, plan=decided, parent_config=TrainingConfig()),
         "diagnostician": diagnostician(good, **shared, parent_feedback=result(0.3), wrong=wrong, fixed=8, broken=2),

@@ -42,6 +42,22 @@ def test_the_expert_reads_the_memory(role: Role) -> None:
     assert "other/003" in decisions[1].model_dump_json()
 
 
+@pytest.mark.parametrize("role", ["planner", "data_engineer", "trainer"])
+def test_the_expert_reads_what_a_generalist_has_tried(role: Role) -> None:
+    """Its experiments have no plan, and only what was submitted has a verdict."""
+    submitted = s.trial(2, score=0.7, config=TrainingConfig(learning_rate=7e-4))
+    tried = (s.trial(1).model_copy(update={"selection": None, "verdict": None, "effect": None}), submitted)
+    recalled = tuple(
+        s.RECALLED[0].model_copy(
+            update={"id": f"alone/{one.number}", "experiment": one.model_copy(update={"run": "alone", "plan": None})}
+        )
+        for one in tried
+    )
+    briefing = s.minimal_briefings()[role].model_copy(update={"recalled": recalled})
+    decision, _ = Expert().decide(Question(role, briefing, SCHEMAS[role]))
+    assert isinstance(decision, SCHEMAS[role])
+
+
 @pytest.mark.parametrize("role", ["data_engineer", "trainer"])
 def test_the_expert_heeds_complaints(role: Role) -> None:
     briefing = s.minimal_briefings()[role]

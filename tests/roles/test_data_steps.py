@@ -1,11 +1,13 @@
 """Data steps: one contract for all that the folder holds, then what each of them does."""
 
 import copy
+import inspect
 import json
 from collections import Counter
 from typing import Any
 
 import pytest
+from fake_models import models
 from pydantic import ValidationError
 
 from memory.records import Step
@@ -19,7 +21,7 @@ TASK = Task(
     prompt="{{ question }} {{ first }} or {{ second }}?", answer="{{ answer }}",
     options=("{{ first }}", "{{ second }}"), scorer={"name": "choice"},
 )  # fmt: skip
-CONTEXT = StepContext(TASK, 0)
+CONTEXT = StepContext(TASK, 0, models())
 PARAMETERS: dict[str, dict[str, Any]] = {
     "balance": {"by": "source"},
     "choices": {"source": "a", "answer": "answer", "number": 2},
@@ -31,8 +33,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "mix": {"shares": {"a": 0.5, "b": 0.5}},
     "molecule_items": {"source": "a", "field": "question", "kinds": ["fg_count"]},
     "near_duplicates": {},
+    "rejection_sample": {"source": "a"},
     "sample": {"rows": 3, "by": "source"},
+    "select_diverse": {"rows": 4},
+    "shuffle_options": {"source": "a", "options": ["first", "second"]},
     SCRIPT: {"code": "pass"},
+    "synthesize": {"source": "a", "prompt": "{{ question }}", "into": "reason"},
 }
 """Good parameters of each step; a new step needs a line here."""
 
@@ -67,7 +73,8 @@ LABELLED = [
     *rows({"content": "a rise in prices", "options": [], "answer": "inflation"}, source="b"),
 ]
 """Formatted rows; the third contradicts the others."""
-GIVEN = {"label_clean": LABELLED}
+CHOICES = rows(*({"question": f"Q{n}?", "first": "red", "second": "blue", "answer": "red"} for n in range(3)))
+GIVEN = {"label_clean": LABELLED, "rejection_sample": CHOICES, "shuffle_options": CHOICES}
 """Rows for steps that can do nothing with `MIXED`."""
 
 # ----- the contract of every step
@@ -82,7 +89,7 @@ def test_a_step_is_documented_to_its_last_parameter(name: str) -> None:
     cls = step_class(name)
     assert len((cls.__doc__ or "").strip()) > 20
     described = {each["name"]: each for each in describe_steps()}[name]
-    assert described["does"] == cls.__doc__
+    assert described["does"] == inspect.getdoc(cls)
     assert set(described["parameters"]) == set(cls.model_fields)
     plain = ("min_characters", "max_characters", "wall_seconds")
     assert all(field.description or key in plain for key, field in cls.model_fields.items())
@@ -131,7 +138,11 @@ def test_an_unknown_step_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["gate", "row", "pipeline", "witnesses", "label_agreement", "formulas", "__main__", "../format", ""]
+    "name",
+    [
+        *("gate", "row", "pipeline", "witnesses", "label_agreement", "formulas", "models", "written", "outcome"),
+        *("__main__", "../format", ""),
+    ],
 )
 def test_what_is_no_step_cannot_be_loaded_as_one(name: str) -> None:
     with pytest.raises(StageError, match="unknown step"):
@@ -240,6 +251,17 @@ def test_sample_spreads_evenly_over_sources_and_fields() -> None:
     assert {name: by_source.count(name) for name in "abc"} == {"a": 10, "b": 4, "c": 10}
     by_topic = [row.fields["topic"] for row in apply("sample", given, rows=20, by="topic").rows]
     assert by_topic.count("x") == by_topic.count("y") == 10
+
+
+def test_sample_draws_unequal_parts() -> None:
+    """By largest remainders; a value without enough rows gives what it has, one that is not named nothing."""
+    given = [*numbered(50, topic="x"), *numbered(50, topic="y"), *numbered(2, topic="z"), *numbered(9, topic="w")]
+    applied = apply("sample", given, rows=21, by="topic", shares={"x": 2, "y": 1, "z": 1})
+    assert Counter(row.fields["topic"] for row in applied.rows) == {"x": 11, "y": 5, "z": 2}
+    assert applied.removed == {"not sampled": 93}
+    for wrong in ({"shares": {"x": 1}}, {"by": "topic", "shares": {"x": -1}}, {"by": "topic", "shares": {"x": 0}}):
+        with pytest.raises(StageError, match="shares"):
+            apply("sample", given, rows=4, **wrong)
 
 
 def test_sample_of_one_source_leaves_the_others_alone() -> None:

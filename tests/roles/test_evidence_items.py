@@ -4,7 +4,7 @@ import cases
 import pytest
 import situations as s
 
-from roles.evidence import categories, flips, parse_failures, truncation
+from roles.evidence import categories, flips, parse_failures, readable, truncation
 from roles.evidence.parse_failures import kind_of
 from tasks.task import Metric
 
@@ -177,3 +177,28 @@ def test_no_flip_is_no_split() -> None:
     assert found is not None
     assert found.claim == "0 of 1 feedback items changed against the untouched model."
     assert flips.find(cases.case(items=same, parent_items=[cases.item(2)])) is None
+
+
+def test_readable_answers_tell_knowledge_from_form() -> None:
+    """Of three fixed items one had been readable; two right ones of three readable, one of two before."""
+    before = [cases.unread(1, "?"), cases.unread(2, ""), cases.item(3, score=0.0), cases.item(4)]
+    after = [cases.item(1), cases.item(2), cases.item(3), cases.item(4, score=0.0), cases.unread(5, "")]
+    found = readable.find(cases.case(items=after, parent_items=before))
+    assert found
+    assert found.claim == (
+        "4 of 5 answers can be read and score 0.750; of the untouched model 2, scoring 0.500. "
+        "Of 3 items that score more than before 2 could not be read then."
+    )
+    assert (found.count, found.of) == (4, 5)
+    assert found.figures == {"score": 0.75, "parent": 0.5, "fixed": 3.0, "fixed_unread": 2.0}
+
+
+def test_readable_answers_without_any_or_without_a_parent() -> None:
+    assert readable.find(cases.case(items=[cases.unread(1, "")])) is None
+    alone = readable.find(cases.case(items=[cases.item(1)]))
+    assert alone
+    assert alone.claim == "1 of 1 answers can be read and score 1.000."
+    own = cases.case(items=[cases.item(1)], parent_items=[cases.item(1)], experiment=s.untouched())
+    found = readable.find(own)
+    assert found
+    assert "untouched" not in found.claim

@@ -178,6 +178,33 @@ print(json.dumps({'prompt': 'mine', 'answer': 'red', 'options': ['red', 'blue']}
     assert (rows[8].prompt, rows[8].row) == ("mine", 9)
 
 
+def test_a_script_is_tried_on_few_rows_first(bench: Bench) -> None:
+    """Without rows of its own it gets the first of each source; with them, the first of these and all sources."""
+    count = WRITE + "n = len(open('/corpus/lessons.jsonl').readlines()); assert n != 100, n"
+    said = bench.refuses(script(count)).failure.message
+    assert said.startswith("in a trial over the first 100 rows: ")
+    assert "AssertionError: 100" in said
+    count = WRITE + "n = len(open('/out/rows.jsonl').readlines()); m = len(open('/corpus/lessons.jsonl').readlines())"
+    said = bench.refuses(sample(110), script(count + "; assert n != 100, (n, m)")).failure.message
+    assert "AssertionError: (100, 120)" in said
+    assert "trial" not in bench.refuses(sample(90), script(count + "; 1 / 0")).failure.message
+    assert not (bench.scripts / "trial").exists()
+
+
+def test_raw_rows_of_a_script_are_formatted_afterwards(bench: Bench) -> None:
+    code = (
+        WRITE
+        + """
+for line in open('/out/rows.jsonl'):
+    row = json.loads(line)
+    print(json.dumps({**row['fields'], 'answer': 'white', 'source': 'lessons', 'row': row['row']}), file=out)
+"""
+    )
+    rows = gated(bench.apply(sample(8), script(code), FORMAT))
+    assert {(row.answer, row.task_format, row.source) for row in rows} == {("white", True, "lessons")}
+    assert "was the source formatted" in str(bench.refuses(sample(8), script(code)))
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
     [
@@ -345,3 +372,23 @@ def test_a_script_that_looks_for_the_benchmark_finds_nothing(
     (row,) = gated(pipeline.apply(recipe(script(code)), 10**6, folder))
     assert json.loads(row.prompt) == [f"{needles[-1]} in /corpus/lessons.jsonl"]
     assert list(tmp_path.rglob("was.here")) == [folder / "out" / "was.here"]
+
+
+def test_rows_can_be_looked_for(bench: Bench) -> None:
+    """By a condition over their fields, in the sandbox; what was found is kept."""
+    pipeline = Pipeline(bench.task, bench.corpus, bench.folder, bench.model, 0)
+    found = list(read_jsonl(pipeline.matching("lessons", "answer == 'red'")))
+    assert [row["row"] for row in found] == list(range(1, 121, 4))
+    assert {row["fields"]["answer"] for row in found} == {"red"}
+    kept = bench.files()
+    pipeline.matching("lessons", "answer == 'red'")
+    assert bench.files() == kept
+    assert list(read_jsonl(pipeline.matching("lessons", "colour == 'red'"))) == []
+
+
+@pytest.mark.parametrize("where", ["answer ==", "'a' * 10**11", "().__class__.__base__.__subclasses__()"])
+def test_a_condition_can_do_no_harm(where: str, bench: Bench) -> None:
+    """It is an agent's: a wrong, a greedy or a nosy one fails where it cannot hurt."""
+    with pytest.raises(StageError) as failed:
+        Pipeline(bench.task, bench.corpus, bench.folder, bench.model, 0).matching("lessons", where)
+    assert failed.value.failure.stage == "prepare_data"

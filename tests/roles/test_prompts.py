@@ -12,6 +12,7 @@ from jinja2 import UndefinedError
 from eval.result import ItemResult
 from memory.records import DataRecipe, Diagnosis, Plan, TrainingConfig
 from roles.backbone import ROLES, Question, Role
+from roles.backbone import render as render_file
 from tasks.record import Record
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -23,6 +24,19 @@ SCHEMAS: dict[Role, type[Record]] = {
 }
 COMPLAINTS = ("CONFIG: unknown step 'shuffle'", "DATA: no row passes the gate")
 TOKEN = "xyzzy-benchmark-text"
+
+
+REPAIRS = {
+    "invalid": "predicted_effect: Input should be less than or equal to 1",
+    "empty": "",
+    "truncated": "",
+    "refusal": "I cannot help with that",
+}
+"""What was wrong with an answer, and in which words."""
+
+
+def repair(fault: str) -> str:
+    return render_file("repair.md", fault=fault, error=REPAIRS[fault], tokens=4096)
 
 
 def render(role: Role, size: str) -> str:
@@ -44,6 +58,11 @@ def test_user_prompts_equal_their_golden_copies(role: Role, size: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_system_prompts_equal_their_golden_copies(role: Role) -> None:
     assert system(role) == (GOLDEN / f"{role}.system.md").read_text()
+
+
+@pytest.mark.parametrize("fault", REPAIRS)
+def test_repair_turns_equal_their_golden_copies(fault: str) -> None:
+    assert repair(fault) == (GOLDEN / f"repair.{fault}.md").read_text()
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -129,6 +148,8 @@ def test_no_briefing_but_the_diagnosticians_has_a_place_for_items() -> None:
 
 
 if __name__ == "__main__":
+    for what in REPAIRS:
+        (GOLDEN / f"repair.{what}.md").write_text(repair(what))
     for each in ROLES:
         (GOLDEN / f"{each}.system.md").write_text(system(each))
         for extent in ("full", "minimal"):

@@ -117,6 +117,7 @@ class World:
             minds=dict.fromkeys(("planner", "data_engineer", "trainer", "diagnostician"), Expert()),
             memory=self.memory,
             budget=self.budget,
+            gateway=None,
         )
 
     @property
@@ -176,7 +177,7 @@ class World:
         complaints: list[str] = []
         while True:
             try:
-                config = decisions.decide_config(*self._asked(trial), trial.recipe, trial.data, complaints)
+                config = decisions.decide_config(*self._asked(trial), trial.data, complaints)
                 self._train(trial.data, config)
                 break
             except StageError as error:
