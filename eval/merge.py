@@ -15,7 +15,6 @@ from typing import Any
 
 from eval.base_identity import copy_tokenizer
 from eval.render import end_tokens
-from tasks.child import end_with_parent
 
 
 def load_base(model: str | Path) -> Any:
@@ -84,5 +83,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    end_with_parent()
     sys.exit(main())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.socket_folder import SocketFolder
-from tasks.child import child_environment, end_with_parent, kill_group, log_tail, start_child
+from tasks.child import child_environment, kill_group, log_tail, start_child
 from tasks.failure import Failure, FailureKind, InputError, StageError
 
 Progress = Callable[[int, int], None]
@@ -193,7 +193,6 @@ def serve(socket: Path, prepare: Callable[[], Mapping[str, Method]]) -> None:
     Each method takes a progress callback, then its parameters by name, and returns JSON data. `InputError` and
     `StageError` travel to the caller. Anything else is a bug: its traceback goes to the log and the process ends.
     """
-    end_with_parent()
     try:
         methods = prepare()
     except InputError as error:

@@ -1,11 +1,14 @@
 """How our own processes start, live and die.
 
-Every child runs `python -P -m MODULE` with the checkout as its `PYTHONPATH`, so that a file named like one of our
-packages in the working directory cannot shadow it. It leads a process group of its own, gets a scrubbed environment,
-and watches its standard input: when the parent dies, even by SIGKILL, the pipe closes and the child ends its group.
+Every child runs with `-P` and the checkout as its `PYTHONPATH`, so that a file named like one of our packages in the
+working directory cannot shadow it. It leads a process group of its own, gets a scrubbed environment, and watches its
+standard input: when the parent dies, even by SIGKILL, the pipe closes and the child ends its group. The watch begins
+before the child's module is loaded, for a module that imports torch takes seconds to load: this file, run as a
+script, starts the watch and then runs the module of its first argument.
 """
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -50,7 +53,7 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Start a module as a child that writes to `log` and ends when this process does."""
     return subprocess.Popen(
-        module_command(module, arguments),
+        [sys.executable, "-P", __file__, module, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -60,7 +63,7 @@ def start_child(
     )
 
 
-def end_with_parent() -> None:
+def _end_with_parent() -> None:
     """In a child: kill the own process group as soon as the parent's end of standard input closes."""
 
     def watch() -> None:
@@ -87,3 +90,14 @@ def log_tail(path: Path, characters: int = 2000) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 4 * characters))
         return file.read().decode(errors="replace")[-characters:].strip()
+
+
+def _run_watched(module: str, arguments: Sequence[str]) -> None:
+    """Run a module as `python -m MODULE ARGUMENTS` would, in a process that ends with its parent."""
+    _end_with_parent()
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _run_watched(sys.argv[1], sys.argv[2:])

@@ -36,7 +36,6 @@ from roles.recipes.request import (
     LossPoint,
     TrainingRequest,
 )
-from tasks.child import end_with_parent
 from tasks.failure import FailureKind, StageError
 from tasks.record import read_jsonl, read_record, write_record
 
@@ -253,7 +252,6 @@ def _peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    end_with_parent()
     asked = read_record(Path(sys.argv[1]), TrainingRequest)
     folder = Path(asked.output)
     try:

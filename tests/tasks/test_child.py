@@ -19,9 +19,6 @@ PATIENCE = 20
 FAMILY = """
 import subprocess, sys, time
 from pathlib import Path
-from tasks.child import end_with_parent
-if "watch" in sys.argv:
-    end_with_parent()
 grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 Path(sys.argv[1]).with_suffix(".part").write_text(f"{__import__('os').getpid()} {grandchild.pid}")
 Path(sys.argv[1]).with_suffix(".part").rename(sys.argv[1])
@@ -30,13 +27,18 @@ time.sleep(600)
 """A child with a child: notes both process ids in the file of the first argument."""
 
 PARENT = """
-import sys, time
+import subprocess, sys, time
 from pathlib import Path
-from tasks.child import child_environment, start_child
+from tasks.child import child_environment, module_command, start_child
 folder = Path(sys.argv[1])
 environment = child_environment({"PYTHONPATH": sys.argv[2]})
 with (folder / "log").open("wb") as log:
-    child = start_child("family", [folder / "pids", *sys.argv[3:]], log=log, cwd=folder, environment=environment)
+    arguments = [folder / "pids", *sys.argv[3:]]
+    if "watch" in sys.argv:
+        child = start_child("family", arguments, log=log, cwd=folder, environment=environment)
+    else:
+        command = module_command("family", arguments)
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=folder, env=environment, start_new_session=True)
     while "exit" not in sys.argv or not (folder / "pids").exists():
         time.sleep(0.02)
 """
@@ -274,22 +276,29 @@ def test_a_log_that_is_not_there_has_no_tail(tmp_path: Path) -> None:
     assert log_tail(tmp_path / "none") == ""
 
 
-def test_the_watch_does_not_end_a_child_that_is_written_to() -> None:
-    """Bytes on standard input are no end of it."""
-    code = "from tasks.child import end_with_parent as e; e(); import time; print('up', flush=True); time.sleep(600)"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=CHECKOUT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+def test_a_child_that_still_loads_its_module_ends_too(family: Family) -> None:
+    """Ctrl-C right after the start of a training, which imports torch for seconds before it does anything."""
+    slow = family.folder / "slow_to_load.py"
+    slow.write_text("import family\n", encoding="utf-8")  # sleeps while it is imported
+    environment = child_environment({"PYTHONPATH": family.path})
+    with (family.folder / "log").open("wb") as log:
+        child = start_child(
+            "slow_to_load", [family.folder / "pids"], log=log, cwd=family.folder, environment=environment
+        )
+    pids = family.pids()
     assert child.stdin
-    assert child.stdout
-    assert child.stdout.readline() == b"up\n"
+    child.stdin.close()  # what the end of the parent does
+    assert child.wait(PATIENCE) == -signal.SIGKILL
+    assert wait_for(lambda: not any(map(alive, pids)))
+
+
+def test_the_watch_does_not_end_a_child_that_is_written_to(family: Family) -> None:
+    """Bytes on standard input are no end of it."""
+    child = start_family(family)
+    family.pids()
+    assert child.stdin
     child.stdin.write(b"x" * 5000)
     child.stdin.flush()
     assert not wait_for(lambda: child.poll() is not None, seconds=0.3)
     child.stdin.close()
     assert child.wait(PATIENCE) == -signal.SIGKILL
-    child.stdout.close()
