@@ -3,12 +3,15 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from eval.chat_records import ChatFailure, ChatReply, ChatRequest, Mode, Trouble
 from eval.gateway_client import Asker
 
 MODES: tuple[Mode, ...] = ("schema", "function", "text")
 """Ways to ask for the form of an answer, strongest first; the schema is in the prompt as well."""
+FEW_CHARACTERS, FEW_ITEMS = 200, 12
+"""Of a text and of a list, when an answer is asked for again because it was too long to end."""
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 """The closing fence begins a line: inside JSON, the line breaks of a string are escaped."""
 _OBJECT = json.JSONDecoder()
@@ -17,6 +20,26 @@ _OBJECT = json.JSONDecoder()
 def weaker(mode: Mode) -> Mode | None:
     """The next way to ask on a server that does not support one; None after the last."""
     return None if mode == MODES[-1] else MODES[MODES.index(mode) + 1]
+
+
+def terse(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same JSON schema with at most `FEW_CHARACTERS` in a text and `FEW_ITEMS` in a list, where these are bounded.
+
+    Where a server decodes by the schema, this ends an answer that would go on without end.
+    """
+
+    def shorten(node: Any) -> Any:
+        if isinstance(node, list):
+            return [shorten(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        made = {name: shorten(value) for name, value in node.items()}
+        for limit, most in (("maxLength", FEW_CHARACTERS), ("maxItems", FEW_ITEMS)):
+            if isinstance(made.get(limit), int):
+                made[limit] = min(made[limit], most)
+        return made
+
+    return shorten(schema)
 
 
 def ask_in_form(gateway: Asker, requests: Sequence[ChatRequest]) -> list[ChatReply | ChatFailure]:

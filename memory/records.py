@@ -4,7 +4,7 @@ These records are the truth on disk (`experiments/NNN/*.json`, `experiments.json
 `memory/store.py` can be rebuilt from them. Paths are relative to the run directory, so that a run can be moved.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -36,7 +36,7 @@ class Plan(Record):
     reason: str = Field(
         default="", max_length=LONGEST, description="the evidence, trials or memories that this rests on"
     )
-    outlook: tuple[str, ...] = Field(
+    outlook: tuple[Annotated[str, Field(max_length=LONG)], ...] = Field(
         default=(),
         max_length=12,
         description="what the experiments after this one are to try, in order, as far as it can be foreseen",

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from eval.chat_records import Effort, Message
 from eval.providers import PROVIDERS
 from roles.briefing import Situation
+from roles.narrowing import narrowed
 from roles.prompt_text import FILTERS, head
 from tasks.failure import Failure, FailureKind, InputError, StageError
 from tasks.record import Record, explain, read_jsonl
@@ -86,6 +87,11 @@ class Question(Generic[D]):
     def user(self) -> str:
         """The changing part: survey, trials, what is left."""
         return render(f"{self.role}.user.md", b=self.briefing, complaints=self.complaints, brief=self.brief)
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The schema of the decision with what can be named in this situation."""
+        return narrowed(self.schema.model_json_schema(), self.briefing)
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from memory.records import DataRecipe, Experiment, TrainingConfig, TrainingData
+from memory.records import LONGEST, DataRecipe, Experiment, TrainingConfig, TrainingData
 from roles.briefing import Remaining
 from tasks.failure import Failure
 from tasks.record import Record
@@ -76,7 +76,9 @@ Call = Look | Prepare | Train | Evaluate | Submit
 class Decision(Record):
     """One turn's decision: one action."""
 
-    thought: str = Field(default="", description="what you conclude from what you know, and why this action")
+    thought: str = Field(
+        default="", max_length=LONGEST, description="what you conclude from what you know, and why this action"
+    )
     call: Annotated[Call, Field(discriminator="action"), _AnyOf()]
 
     @model_validator(mode="before")

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal
 
 from pydantic import ValidationError
 
-from eval.answer_form import MODES, candidates, weaker
+from eval.answer_form import MODES, candidates, terse, weaker
 from eval.chat_records import ChatError, ChatReply, ChatRequest, Message, Mode, TokenUsage, Trouble
 from eval.gateway_client import Asker
 from eval.providers import check_spec
@@ -120,7 +120,9 @@ class _Talk(Generic[D]):
         self._faults: set[Fault] = set()
 
     def ask(self) -> ChatReply:
-        schema = self._question.schema.model_json_schema()
+        schema = self._question.json_schema
+        if "truncated" in self._faults:
+            schema = terse(schema)
         request, reply = self._mind.ask(self._messages, schema, self._question.role)
         self._requests.append(request)
         self._replies.append(reply)

@@ -3,23 +3,18 @@
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client
 from pathlib import Path
 
 import engine_contract as contract
 import pytest
+from vllm_server import vllm_serves
 
 from eval.engine import EvalEngine, Sampling
 from eval.engine_server import load_engine
 from eval.engines import names
-from tasks.child import child_environment
 from tasks.failure import InputError
 
 pytestmark = pytest.mark.vllm
@@ -105,40 +100,11 @@ def test_an_engine_that_cannot_start_says_why_and_what_helps(tiny: contract.Fixt
 @pytest.fixture(scope="module")
 def server(tiny: contract.Fixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of vLLM's own server, as somebody else may run it."""
+    flags = ["--enable-lora", "--max-lora-rank", "16", "--kv-cache-memory-bytes", str(1 << 28),
+             "--max-num-batched-tokens", "4096", "--generation-config", "vllm"]  # fmt: skip
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    flags = ["--model", tiny.model, "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16",
-             "--enforce-eager", "--enable-lora", "--max-lora-rank", "16", "--max-model-len", str(contract.CONTEXT),
-             "--kv-cache-memory-bytes", str(1 << 28), "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096",
-             "--generation-config", "vllm"]  # fmt: skip
-    environment = child_environment(
-        {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_NO_USAGE_STATS": "1", "OMP_NUM_THREADS": "1"}
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags],
-            stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 180
-        while not _answers(port):
-            assert process.poll() is None, (folder / "log").read_text()[-3000:]
-            assert time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as reply:
-            return reply.status == 200
-    except OSError:
-        return False
+    with vllm_serves(tiny.model, folder, *flags, context=contract.CONTEXT) as address:
+        yield address
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))

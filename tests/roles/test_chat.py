@@ -10,7 +10,7 @@ import situations as s
 from faulty_server import ECHO, FaultyServer, Reply, Status, serving
 from gateways import HASTY, in_process
 
-from eval.answer_form import candidates
+from eval.answer_form import FEW_CHARACTERS, FEW_ITEMS, candidates, terse
 from eval.chat_records import TokenUsage
 from eval.gateway_client import Asker
 from memory.records import DataRecipe, Plan
@@ -124,7 +124,7 @@ def test_the_request_carries_the_prompts_and_the_schema(server: FaultyServer, mi
     assert asked["model"] == "m"
     assert said(asked) == [QUESTION.system, QUESTION.user]
     assert asked["response_format"]["type"] == "json_schema"
-    assert asked["response_format"]["json_schema"]["schema"] == Plan.model_json_schema()
+    assert asked["response_format"]["json_schema"]["schema"] == QUESTION.json_schema
 
 
 def test_the_settings_of_a_mind_are_sent(server: FaultyServer, gateway: Asker) -> None:
@@ -240,6 +240,23 @@ def test_the_same_fault_twice_fails_as_the_providers_and_is_not_kept(
     assert said in failed.value.failure.message
     assert len(server.requests) == 2
     assert decide(mind)[0] == PLAN  # a resumed run is not held to answers that led nowhere
+
+
+def test_after_an_answer_that_was_cut_off_the_schema_wants_shorter_texts(server: FaultyServer, mind: Chat) -> None:
+    server.script = [TRUNCATED]
+    decide(mind)
+    first, second = (asked["response_format"]["json_schema"]["schema"]["properties"] for asked in server.requests)
+    assert first["reason"]["maxLength"] > FEW_CHARACTERS == second["reason"]["maxLength"]
+    assert second["outlook"]["maxItems"] == first["outlook"]["maxItems"] == FEW_ITEMS
+    assert second["outlook"]["items"]["maxLength"] == FEW_CHARACTERS
+    assert second["memory_ids"]["maxItems"] == 0  # as before: there is nothing to name
+    assert set(second) == set(first)
+
+
+def test_a_terse_schema_bounds_what_is_bounded_and_changes_nothing_else() -> None:
+    schema = {"a": {"maxLength": 4000}, "b": [{"maxItems": 64, "items": {"maxLength": 5}}], "maxLength": {"type": "x"}}
+    few = {"a": {"maxLength": 200}, "b": [{"maxItems": 12, "items": {"maxLength": 5}}], "maxLength": {"type": "x"}}
+    assert terse(schema) == few
 
 
 @pytest.mark.parametrize(
