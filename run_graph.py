@@ -19,7 +19,14 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="run_graph.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    say = made.add_argument
+    _task_flags(made.add_argument_group("the task and the model").add_argument)
+    _mind_flags(made.add_argument_group("the minds").add_argument)
+    _budget_flags(made.add_argument_group("what the run may take").add_argument)
+    _run_flags(made.add_argument_group("the run").add_argument)
+    return made
+
+
+def _task_flags(say: Callable[..., argparse.Action]) -> None:
     say("--task", metavar="NAME|FILE", help="a task, a family, or a task file (.yaml); see --list-tasks")
     say(
         "--protocol",
@@ -27,8 +34,18 @@ def parser() -> argparse.ArgumentParser:
         default="honest",
         help="split and score as the benchmark means it, or exactly as the reference system does (default: honest)",
     )
-    say("--profile", choices=["auto", "embedded", "gpu"], default="auto", help="named defaults (default: auto)")
+    say("--data-root", type=Path, help="folder with data sets; task files may name paths relative to it")
     say("--model", help="base model: smollm2-135m-instruct, a folder, or a hub id (default: the profile's)")
+    say("--profile", choices=["auto", "embedded", "gpu"], default="auto", help="named defaults (default: auto)")
+    say(
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help="evaluation engine: auto, transformers, vllm, endpoint=URL (default: auto)",
+    )
+
+
+def _mind_flags(say: Callable[..., argparse.Action]) -> None:
     say(
         "--backbone",
         action="append",
@@ -57,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="strong=SPEC,weak=SPEC",
         help="language models that data steps may ask (default: the data engineer's, or another role's)",
     )
+    say("--answer-timeout", metavar="90s|1h", help="time that one answer of a language model may take (default: 10m)")
     say("--max-tokens", type=_positive, metavar="N", help="tokens that language models may take, in and out together")
     say("--max-cost", type=_amount, metavar="DOLLARS", help="what they may cost")
     say(
@@ -66,7 +84,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="SPEC=IN,OUT",
         help="price of a model in dollars per million tokens, where none is known; repeatable",
     )
-    say("--answer-timeout", metavar="90s|1h", help="time that one answer of a language model may take (default: 10m)")
+    say(
+        "--approve",
+        action="store_true",
+        help="ask on standard input before anything is spent on a plan: accept, edit, send back, or stop",
+    )
     say(
         "--memory",
         choices=["on", "off", "run"],
@@ -74,7 +96,9 @@ def parser() -> argparse.ArgumentParser:
         help="recall other runs, nothing, or this run only (default: on)",
     )
     say("--memory-dir", type=Path, help="where the memory rests (default: runs/memory)")
-    say("--data-root", type=Path, help="folder with data sets; task files may name paths relative to it")
+
+
+def _budget_flags(say: Callable[..., argparse.Action]) -> None:
     say(
         "--budget",
         metavar="30m|12h",
@@ -90,18 +114,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="X",
         help="refuse experiments that lose more than X (0 to 1) on a general probe (default: measure only)",
     )
-    say(
-        "--engine",
-        default="auto",
-        metavar="NAME",
-        help="evaluation engine: auto, transformers, vllm, endpoint=URL (default: auto)",
-    )
-    say(
-        "--approve",
-        action="store_true",
-        help="ask on standard input before anything is spent on a plan: accept, edit, send back, or stop",
-    )
-    say("--merge", action="store_true", help="deliver the base model with the adapter merged in, beside the adapter")
+
+
+def _run_flags(say: Callable[..., argparse.Action]) -> None:
     say("--run-dir", type=Path, help="directory of the run (default: runs/<time>-<task>)")
     say(
         "--resume",
@@ -110,11 +125,11 @@ def parser() -> argparse.ArgumentParser:
         help="go on with a stopped run: its directory, or its name in runs/",
     )
     say("--cache-dir", type=Path, help="models, corpora, ledger of test openings (default: ~/.cache/ft-dojo)")
+    say("--merge", action="store_true", help="deliver the base model with the adapter merged in, beside the adapter")
     say("--unsafe-scripts", action="store_true", help="run agent-written scripts although there is no sandbox here")
     say("--dry-run", action="store_true", help="walk the whole graph with scripted minds and a tiny random model")
     say("--draw", action="store_true", help="print the graph as a Mermaid diagram")
     say("--list-tasks", action="store_true", help="print the tasks that ship with the project")
-    return made
 
 
 def _positive(text: str) -> int:

@@ -1,16 +1,18 @@
-"""How large are the prompts of the roles?
+"""How large are the prompts of the roles, and of a generalist?
 
     python -m benchmarks.prompt_sizes [--data-root DATA] [--task NAME ...] [--show ROLE]
 
 For each task and role three prompts are rendered and their tokens counted: before the first experiment, in the middle
 of a run (three experiments), and the longest that a run can lead to (forty experiments with long recipes and scripts,
-a full memory, the longest diagnosis, refusals, the longest feedback items answered at length). Task, sources and items
-are real; trials are made up. Tasks whose data is not at hand are named and left out.
+a full memory, the longest diagnosis, refusals, the longest feedback items answered at length). The generalist, who
+works in the place of the roles, is asked before its first turn and after four turns for each of these experiments.
+Task, sources and items are real; trials are made up. Tasks whose data is not at hand are named and left out.
 """
 
 import argparse
+import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,18 +22,20 @@ from transformers import AutoTokenizer
 
 from eval.base_model import SMOLLM2
 from eval.engine_client import model_folder
-from eval.evaluator_client import Description, Evaluator
+from eval.evaluator_client import Evaluator
 from eval.hardware import survey_hardware
 from eval.result import ItemResult
 from graph.decisions import WRONG_SHOWN
+from graph.hands import ROW_BYTES
 from graph.recollection import FAMILY, NEAREST, summarise
 from graph.session import CACHE
-from graph.surveying import HIGH, model_gib, model_shape, row_tokens, task_card
+from graph.surveying import survey_of
 from memory.records import LONG, LONGEST, DataRecipe, Diagnosis, Evidence, Experiment, Finding, Plan, Step
-from roles.backbone import ROLES, Question, Role
+from roles.backbone import GENERALIST, ROLES, Agent, Question, Role
 from roles.briefing import (
     DataBriefing,
     DiagnosticianBriefing,
+    GeneralistBriefing,
     PlannerBriefing,
     Recollection,
     Remaining,
@@ -40,13 +44,28 @@ from roles.briefing import (
     TrainerBriefing,
 )
 from roles.canned import prepared, trained, untouched
+from roles.conversation import Conversation
 from roles.data_steps import describe_steps
+from roles.data_steps.models import Tier
 from roles.evidence import names as evidence_names
+from roles.generalist import (
+    Allowance,
+    Call,
+    Decision,
+    Evaluate,
+    Example,
+    Look,
+    Looked,
+    Prepare,
+    Prepared,
+    Reply,
+    Train,
+    Turn,
+)
 from roles.probe import SCHEMAS
 from roles.recipes import names as methods
 from tasks.benchmark import load_benchmark
 from tasks.catalogue import find_task, tasks
-from tasks.corpus import read_corpus
 from tasks.failure import InputError
 from tasks.task import Sample
 
@@ -54,6 +73,10 @@ LARGEST, TYPICAL = 24_000, 8_000
 """Tokens that the largest of the longest prompts may have, and the median of those in the middle of a run."""
 WORDS = "The rows of this source answer in another form than the benchmark asks for, and so the model learns to. "
 CODE = "for row in rows:\n    out.write(json.dumps({'prompt': row['question'], 'answer': row['answer']}))\n"
+
+REMAINING = Remaining(experiments=3, minutes=40, tokens_per_second=600, training_tokens=500_000, most_tokens=1_500_000)
+TIERS: dict[Tier, str] = {"strong": "openai:strong", "weak": "openai:weak"}
+AGENTS: tuple[Agent, ...] = (*ROLES, GENERALIST)
 
 
 class Scene(NamedTuple):
@@ -74,27 +97,7 @@ SCENES = (
 )
 
 
-def survey_of(description: Description, model: Path, count: Callable[[list[str]], list[int]]) -> Survey:
-    """The survey of a task, for the embedded model."""
-    folder = Path(description.corpus)
-    corpus = read_corpus(folder)
-    tokens = row_tokens(folder, corpus, count)
-    return Survey(
-        task=task_card(description),
-        corpus=corpus,
-        row_tokens={name: counts[len(counts) // 2] for name, counts in tokens.items()},
-        row_tokens_high={name: counts[int(HIGH * (len(counts) - 1))] for name, counts in tokens.items()},
-        hardware=survey_hardware(),
-        model=SMOLLM2,
-        model_gib=model_gib(model),
-        shape=model_shape(model),
-        detectable_effect=0.05,
-        max_train_rows=2000,
-        remembered=100,
-    )
-
-
-def questions(survey: Survey, items: list[Sample], scene: Scene) -> Iterator[tuple[Role, Question[Any]]]:
+def questions(survey: Survey, items: list[Sample], scene: Scene) -> Iterator[Question[Any]]:
     """The question of each role in a scene.
 
     Args:
@@ -106,9 +109,7 @@ def questions(survey: Survey, items: list[Sample], scene: Scene) -> Iterator[tup
         "survey": survey,
         "trials": trials,
         "incumbent": min(1, scene.experiments),
-        "remaining": Remaining(
-            experiments=3, minutes=40, tokens_per_second=600, training_tokens=500_000, most_tokens=1_500_000
-        ),
+        "remaining": REMAINING,
         "recalled": tuple(
             Recollection(
                 id=f"run-{k}/00{k}", similarity=0.8, summary=summarise(latest), experiment=latest, baseline=0.1
@@ -122,7 +123,7 @@ def questions(survey: Survey, items: list[Sample], scene: Scene) -> Iterator[tup
         "planner": PlannerBriefing(**situation, **known),
         "data_engineer": DataBriefing(
             **situation, **known, plan=plan, parent_recipe=latest.recipe, steps=tuple(describe_steps()),
-            tiers={"strong": "openai:strong", "weak": "openai:weak"},
+            tiers=TIERS,
         ),
         "trainer": TrainerBriefing(
             **situation, **known, plan=plan, data=prepared(), parent_config=latest.config, methods=tuple(methods())
@@ -143,7 +144,37 @@ def questions(survey: Survey, items: list[Sample], scene: Scene) -> Iterator[tup
             wrong=wrong, fixed=5, broken=3,
         )  # fmt: skip
     for role, briefing in briefings.items():
-        yield role, Question(role, briefing, SCHEMAS[role], scene.complaints)
+        yield Question(role, briefing, SCHEMAS[role], scene.complaints)
+
+
+def conversation(survey: Survey, scene: Scene) -> Conversation:
+    """The question of the generalist in a scene."""
+    opening = GeneralistBriefing(
+        survey=survey, trials=(untouched(),), incumbent=0, remaining=REMAINING, methods=tuple(methods()),
+        steps=tuple(describe_steps()), tiers=TIERS, turns=200,
+    )  # fmt: skip
+    turns: list[Turn] = []
+    left = Allowance(remaining=REMAINING, turns=100, train=True, evaluate=True)
+
+    def add(call: Call, **result: Any) -> None:
+        thought = (WORDS * scene.words)[:LONGEST]
+        reply = Reply(decision=Decision(thought=thought, call=call))
+        turns.append(Turn(number=len(turns) + 1, reply=reply, left=left, **result))
+
+    source = survey.corpus.sources[0]
+    rows = tuple(json.dumps(row, ensure_ascii=False)[:ROW_BYTES] for row in survey.rows_shown[source.name])
+    for number in range(1, scene.experiments + 1):
+        trial = _trial(survey, number, scene)
+        assert trial.recipe
+        assert trial.data
+        assert trial.config
+        example = Example(source=source.name, prompt=rows[0], answer="Answer: B")
+        made = Prepared(number=number, recipe=trial.recipe, data=trial.data, examples=(example,) * len(rows))
+        add(Look(action="look", source=source.name), looked=Looked(rows=rows, found=source.rows))
+        add(Prepare(action="prepare", recipe=trial.recipe), prepared=made)
+        add(Train(action="train", data=number, config=trial.config), experiment=trial)
+        add(Evaluate(action="evaluate", experiment=number), experiment=trial)
+    return Conversation(opening, turns)
 
 
 def _plan(scene: Scene, parent: int) -> Plan:
@@ -195,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--task", action="append", help="one task; repeatable (default: all)")
-    parser.add_argument("--show", choices=ROLES, help="print the longest prompt of this role for the last task")
+    parser.add_argument("--show", choices=AGENTS, help="print the longest prompt of this agent for the last task")
     asked = parser.parse_args()
     model = model_folder(SMOLLM2, CACHE)
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
@@ -204,7 +235,7 @@ def main() -> None:
         return [len(ids) for ids in tokenizer(texts)["input_ids"]]
 
     console = Console(width=140)
-    table = Table("task", "scene", *ROLES, box=None)
+    table = Table("task", "scene", *AGENTS, box=None)
     found: dict[str, list[int]] = {scene.name: [] for scene in SCENES}
     shown = ""
     for name in asked.task or list(tasks()):
@@ -215,17 +246,22 @@ def main() -> None:
                     description = evaluator.describe()
                 finally:
                     evaluator.close()
-            survey, items = survey_of(description, model, count), feedback_items(name, asked.data_root)
+            survey = survey_of(
+                description, model, count,
+                hardware=survey_hardware(), model=SMOLLM2, detectable_effect=0.05, max_train_rows=2000, remembered=100,
+            )  # fmt: skip
+            items = feedback_items(name, asked.data_root)
         except InputError as error:
             console.print(f"{name} is left out: {error}", markup=False, highlight=False)
             continue
         for scene in SCENES:
-            sizes: dict[Role, int] = {}
-            for role, question in questions(survey, items, scene):
-                (sizes[role],) = count([f"{question.system}\n{question.user}"])
-                shown = question.user if role == asked.show else shown
+            sizes: dict[Agent, int] = {}
+            for question in (*questions(survey, items, scene), conversation(survey, scene)):
+                prompt = "\n".join(message.content for message in question.messages)
+                (sizes[question.role],) = count([prompt])
+                shown = prompt if question.role == asked.show else shown
             found[scene.name] += sizes.values()
-            table.add_row(name, scene.name, *(str(sizes.get(role, "")) for role in ROLES))
+            table.add_row(name, scene.name, *(str(sizes.get(agent, "")) for agent in AGENTS))
     console.print(table)
     for name, limit in (("typical", TYPICAL), ("longest", LARGEST)):
         ordered = sorted(found[name])

@@ -50,6 +50,16 @@ class Description(Record):
     options: int | None = None
     """Options that every item offers to choose from; None for free answers, or when their number varies."""
 
+    @property
+    def test_answers(self) -> int:
+        """Completions that one checkpoint is asked for on the sealed split."""
+        return self.test * self.test_samples
+
+    @property
+    def other_answers(self) -> int:
+        """Completions that one checkpoint is asked for on feedback and selection."""
+        return (self.feedback + (0 if self.shared else self.selection)) * self.samples
+
 
 class Rival(Record):
     """What a candidate must beat on selection."""

@@ -45,19 +45,19 @@ class Budget:
     """The limits of one run and what is left of them."""
 
     def __init__(
-        self, config: RunConfig, path: Path, test_items: int, other_items: int, started: float | None = None
+        self, config: RunConfig, path: Path, test_answers: int, other_answers: int, started: float | None = None
     ) -> None:
         """
         Args:
             path: `clock.json` of the run.
-            test_items: answers to the sealed split, given twice at the end.
-            other_items: answers to feedback and selection, given by every experiment.
+            test_answers: answers to the sealed split, given twice at the end.
+            other_answers: answers to feedback and selection, given by every experiment.
             started: when this session began, by `time.monotonic`; now, if it is not given.
         """
         self._config = config
         self._path = path
-        self._test_items = test_items
-        self._other_items = other_items
+        self._test_answers = test_answers
+        self._other_answers = other_answers
         self._before = used_before(path)
         self._started = time.monotonic() if started is None else started
         self._stopped: float | None = None
@@ -98,8 +98,8 @@ class Budget:
         """Seconds set aside for test and general probe, of the untouched and of the best model, and for `deliver`."""
         both = self.evaluation_seconds(experiments) + max((self._seconds(e) for e in experiments), default=0.0)
         delivery = DELIVERY_SECONDS + (MERGE_SECONDS if self._config.merge else 0.0)
-        items = self._test_items + len(probe_items())
-        return items * both / max(self._other_items, 1) * SLOWER + delivery
+        answers = self._test_answers + len(probe_items())
+        return answers * both / max(self._other_answers, 1) * SLOWER + delivery
 
     def seconds_left(self, experiments: list[Experiment]) -> float | None:
         """Seconds that experiments may still take; None without a time limit."""
@@ -161,7 +161,7 @@ class Budget:
         seconds = sum(_whole(result) for result in results)
         if experiment.selection:
             return seconds
-        return seconds * self._other_items / sum(result.n * result.samples for result in results)
+        return seconds * self._other_answers / sum(result.n * result.samples for result in results)
 
     def _experiments_left(self, experiments: list[Experiment]) -> int:
         return self._config.max_experiments - sum(experiment.number > 0 for experiment in experiments)

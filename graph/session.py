@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -212,11 +212,14 @@ def opened(
     terminal.say("reading the task, preparing the model")
     model = model_folder(config.model, cache)
     root = Path(config.data_root) if config.data_root else None
-    evaluator = Evaluator(config.task, root, cache, cache / "logs" / f"{config.run}-evaluator.log", config.protocol)
+    log = cache / "logs" / f"{config.run}-evaluator.log"
     devices = plan_devices(hardware.gpus, model)
-    engine = engine_service(config.engine, model, run.file("engine.log"), devices)
-    gateway = open_gateway(config, minds or {}, run)
-    try:
+    with ExitStack() as started:
+        evaluator = started.enter_context(closing(Evaluator(config.task, root, cache, log, config.protocol)))
+        engine = started.enter_context(closing(engine_service(config.engine, model, run.file("engine.log"), devices)))
+        gateway = open_gateway(config, minds or {}, run)
+        if gateway:
+            started.enter_context(closing(gateway))
         description = evaluator.describe()
         begin()
         if gateway:
@@ -227,8 +230,6 @@ def opened(
         run.waited(time.monotonic() - began)
         engine.waited = evaluator.service.waited = run.waited
         run.listener = terminal.follow
-        tested = description.test * description.test_samples
-        answered = (description.feedback + (0 if description.shared else description.selection)) * description.samples
         yield RunContext(
             config=config,
             run=run,
@@ -241,15 +242,10 @@ def opened(
             minds=minds or {},
             memory=_memory(config, run),
             pipeline=_pipeline(config, description, model, run),
-            budget=Budget(config, run.file(CLOCK), tested, answered, began),
+            budget=Budget(config, run.file(CLOCK), description.test_answers, description.other_answers, began),
             gateway=gateway,
             terminal=terminal,
         )
-    finally:
-        engine.close()
-        evaluator.close()
-        if gateway:
-            gateway.close()
 
 
 def _pipeline(config: RunConfig, description: Description, model: Path, run: RunDir) -> Pipeline:

@@ -34,23 +34,39 @@ def make_survey(context: RunContext) -> Survey:
     def count(texts: list[str]) -> list[int]:
         return context.engine.call("count_tokens", texts=texts)
 
-    corpus = read_corpus(context.corpus)
-    tokens = row_tokens(context.corpus, corpus, count)
-    rows = {source.name: list(read_jsonl(context.corpus / f"{source.name}.jsonl")) for source in corpus.sources}
+    return survey_of(
+        context.description,
+        context.model,
+        count,
+        hardware=context.hardware,
+        model=context.config.model,
+        detectable_effect=round(context.detectable_effect, 3),
+        max_train_rows=context.config.max_train_rows,
+        remembered=context.memory.count() if context.memory else 0,
+    )
+
+
+def survey_of(description: Description, folder: Path, count: CountTokens, **told: Any) -> Survey:
+    """The survey of a task.
+
+    Args:
+        folder: of the model.
+        told: the fields of `Survey` that neither the task nor that folder tells.
+    """
+    sources = Path(description.corpus)
+    corpus = read_corpus(sources)
+    tokens = row_tokens(sources, corpus, count)
+    rows = {source.name: list(read_jsonl(sources / f"{source.name}.jsonl")) for source in corpus.sources}
     return Survey(
-        task=task_card(context.description),
+        task=task_card(description),
         corpus=corpus,
         row_tokens={name: counts[len(counts) // 2] for name, counts in tokens.items()},
         row_tokens_high={name: counts[int(HIGH * (len(counts) - 1))] for name, counts in tokens.items()},
         rows_shown={name: spread(found) for name, found in rows.items()},
         field_values={name: field_values(found) for name, found in rows.items()},
-        hardware=context.hardware,
-        model=context.config.model,
-        model_gib=model_gib(context.model),
-        shape=model_shape(context.model),
-        detectable_effect=round(context.detectable_effect, 3),
-        max_train_rows=context.config.max_train_rows,
-        remembered=context.memory.count() if context.memory else 0,
+        model_gib=model_gib(folder),
+        shape=model_shape(folder),
+        **told,
     )
 
 

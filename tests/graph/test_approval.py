@@ -72,7 +72,7 @@ class Desk:
         self._rounds = rounds
         self.context: Any = SimpleNamespace(
             config=config, run=self.run, minds={"planner": mind}, memory=None, gateway=None, terminal=Terminal(),
-            budget=Budget(config, self.run.file(CLOCK), test_items=40, other_items=40),
+            budget=Budget(config, self.run.file(CLOCK), test_answers=40, other_answers=40),
         )  # fmt: skip
         graph = StateGraph(State, context_schema=RunContext)
         graph.add_node("plan", nodes.plan)

@@ -24,7 +24,7 @@ def budget(folder: Path, used: float = 0.0, **changes: Any) -> Budget:
     )  # fmt: skip
     if used:
         write_record(folder / "clock.json", Clock(used=used))
-    return Budget(config, folder / "clock.json", test_items=100, other_items=50)
+    return Budget(config, folder / "clock.json", test_answers=100, other_answers=50)
 
 
 def experiment(number: int, evaluation: float = 10.0, seconds: float = 0.0, generated: int = 25) -> Experiment:

@@ -37,7 +37,7 @@ def found(
         engine="transformers", cache_dir="", tokens_per_second=100.0, **settings,
     )  # fmt: skip
     gateway = SimpleNamespace(spent=lambda: account) if account else None
-    budget = Budget(made, folder / CLOCK, test_items=40, other_items=40)
+    budget = Budget(made, folder / CLOCK, test_answers=40, other_answers=40)
     context: Any = SimpleNamespace(config=made, budget=budget, gateway=gateway)
     return estimate(context, experiments, s.plan().model_copy(update={"budget_share": share}))
 

@@ -105,7 +105,7 @@ class World:
     @property
     def budget(self) -> Budget:
         """What is left now."""
-        return Budget(self.config, self.run_dir.file(CLOCK), test_items=40, other_items=40)
+        return Budget(self.config, self.run_dir.file(CLOCK), test_answers=40, other_answers=40)
 
     @property
     def context(self) -> Any:
