@@ -14,6 +14,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -236,7 +237,7 @@ def main() -> None:
 
     console = Console(width=140)
     table = Table("task", "scene", *AGENTS, box=None)
-    found: dict[str, list[int]] = {scene.name: [] for scene in SCENES}
+    found: dict[str, dict[Agent, list[int]]] = {scene.name: {agent: [] for agent in AGENTS} for scene in SCENES}
     shown = ""
     for name in asked.task or list(tasks()):
         try:
@@ -260,12 +261,16 @@ def main() -> None:
                 prompt = "\n".join(message.content for message in question.messages)
                 (sizes[question.role],) = count([prompt])
                 shown = prompt if question.role == asked.show else shown
-            found[scene.name] += sizes.values()
+            for agent, size in sizes.items():
+                found[scene.name][agent].append(size)
             table.add_row(name, scene.name, *(str(sizes.get(agent, "")) for agent in AGENTS))
     console.print(table)
     for name, limit in (("typical", TYPICAL), ("longest", LARGEST)):
-        ordered = sorted(found[name])
-        console.print(f"{name}: median {ordered[len(ordered) // 2]}, largest {ordered[-1]}; aim {limit} at most")
+        by_agent = {agent: counts for agent, counts in found[name].items() if counts}
+        every = [size for counts in by_agent.values() for size in counts]
+        if every:
+            each = ", ".join(f"{agent} {median(counts):.0f}" for agent, counts in by_agent.items())
+            print(f"{name}: median {median(every):.0f} ({each}), largest {max(every)}; aim {limit} at most")
     console.print(f"tokens of {SMOLLM2}'s tokenizer")
     if shown:
         console.print(shown, markup=False, highlight=False)

@@ -1,6 +1,5 @@
 """Drop or mend answers that contradict the rest of the corpus."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -9,9 +8,8 @@ from pydantic import Field
 
 from roles.data_steps.label_agreement import NEIGHBOURS, SIMILARITY, suspicious
 from roles.data_steps.row import Applied, DataRow, DataStep, StepContext, of_source
-from roles.data_steps.witnesses import Answered, answer_number
+from roles.data_steps.witnesses import Answered, answer_number, exchanged
 from tasks.failure import InputError
-from tasks.text import words
 
 Trust = Annotated[float, Field(ge=0, lt=1)]
 
@@ -89,11 +87,8 @@ class LabelClean(DataStep):
 
 
 def _mended(row: DataRow, answered: Answered, number: int) -> DataRow:
-    """The row with another option as its answer, given by text or by letter as before."""
-    answer = answered.options[number]
-    if not any(words(option) == words(answered.answer) for option in answered.options):
-        letter = chr(ord("A") + number)
-        answer = re.sub("[a-z]", letter.lower(), re.sub("[A-Z]", letter, answered.answer))
+    """The row with another option as its answer."""
+    answer = exchanged(answered.answer, answered.options, number)
     return row.model_copy(update={"fields": {**row.fields, "answer": answer}})
 
 

@@ -6,6 +6,7 @@ wording are witnesses for the formula that leads to the result (`roles/data_step
 """
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -71,6 +72,14 @@ def answer_number(answer: str, options: Sequence[str]) -> int | None:
     letter = text.strip()
     number = ord(letter) - ord("a") if len(letter) == 1 else -1
     return number if 0 <= number < len(options) else None
+
+
+def exchanged(answer: str, options: Sequence[str], number: int) -> str:
+    """An answer that names an option, naming another one: by its text, or by its letter as before."""
+    if any(words(option) == words(answer) for option in options):
+        return options[number]
+    letter = chr(ord("A") + number)
+    return re.sub("[a-z]", letter.lower(), re.sub("[A-Z]", letter, answer))
 
 
 class Court:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from eval.answer_form import ask_in_form, candidates, unanswered, without_thoughts
 from eval.chat_records import ChatFailure, ChatReply, ChatRequest, Message, TokenUsage, Trouble
@@ -82,8 +82,7 @@ class Form(NamedTuple):
 def check_estimate(
     gateway: Asker, asked: Sequence[ChatRequest], prices: Sequence[str], max_tokens: int, max_cost: float | None
 ) -> None:
-    """See what requests to one model may take at most, before anything is asked; answers that were bought earlier
-    take nothing.
+    """See what requests may take at most, before anything is asked; answers that were bought earlier take nothing.
 
     Raises:
         StageError: CONFIG, more than the step may take or the run has left, or the price is unknown though the step has
@@ -92,26 +91,35 @@ def check_estimate(
     requests = unanswered(gateway, asked)
     if not requests:
         return
-    left = gateway.spent()
-    prompts = sum(map(estimate, requests))
-    most = sum(request.max_output_tokens or 0 for request in requests)
+    left, all_tokens = gateway.spent(), _most(requests)
+    tokens = all_tokens.input + all_tokens.output
     said = (
-        f"synthesize: {len(requests):,} answers may take {prompts:,} tokens of prompts and {most:,} tokens of answers"
+        f"{requests[0].who}: {len(requests):,} answers may take {all_tokens.input:,} tokens of prompts and "
+        f"{all_tokens.output:,} tokens of answers"
     )
-    if prompts + most > max_tokens:
-        _refuse(f"{said}, {prompts + most:,} in all; `max_tokens` of the step is {max_tokens:,}")
-    if left.tokens_left is not None and prompts + most > left.tokens_left:
-        _refuse(f"{said}, {prompts + most:,} in all; the run has {left.tokens_left:,} left")
+    if tokens > max_tokens:
+        _refuse(f"{said}, {tokens:,} in all; `max_tokens` of the step is {max_tokens:,}")
+    if left.tokens_left is not None and tokens > left.tokens_left:
+        _refuse(f"{said}, {tokens:,} in all; the run has {left.tokens_left:,} left")
     if max_cost is None and left.dollars_left is None:
         return
-    spec = requests[0].spec
-    dollars = cost(spec, TokenUsage(input=prompts, output=most), parse_prices(prices))
-    if dollars is None:
-        _refuse(f"{said}, of unknown price; `max_cost` needs --price {spec}=IN,OUT")
-    elif max_cost is not None and dollars > max_cost:
+    dollars = 0.0
+    for spec in dict.fromkeys(request.spec for request in requests):
+        one = cost(spec, _most([each for each in requests if each.spec == spec]), parse_prices(prices))
+        if one is None:
+            _refuse(f"{said}, of unknown price; `max_cost` needs --price {spec}=IN,OUT")
+        dollars += one
+    if max_cost is not None and dollars > max_cost:
         _refuse(f"{said}, ${dollars:.4f} at most; `max_cost` of the step is ${max_cost:.4f}")
     elif left.dollars_left is not None and dollars > left.dollars_left:
         _refuse(f"{said}, ${dollars:.4f} at most; the run has ${left.dollars_left:.4f} left")
+
+
+def _most(requests: Sequence[ChatRequest]) -> TokenUsage:
+    """The most that requests may take."""
+    return TokenUsage(
+        input=sum(map(estimate, requests)), output=sum(request.max_output_tokens or 0 for request in requests)
+    )
 
 
 def ask(gateway: Asker, requests: Sequence[ChatRequest], form: Form) -> list[list[Fields] | str]:
@@ -121,13 +129,16 @@ def ask(gateway: Asker, requests: Sequence[ChatRequest], form: Form) -> list[lis
         StageError: BUDGET, a cap of the run is reached; PROVIDER, too many requests stay without an answer.
         InputError: the gateway was not started for this model, or the model does not take a setting.
     """
-    found = ask_in_form(gateway, requests) if form.schema() else gateway.ask_many(requests) if requests else []
+    if not requests:
+        return []
+    found = ask_in_form(gateway, requests) if form.schema() else gateway.ask_many(requests)
+    who = requests[0].who
     failures = [one for one in found if isinstance(one, ChatFailure)]
     if capped := next((one for one in failures if one.trouble is Trouble.CAP), None):
-        raise StageError(STAGE, FailureKind.BUDGET, f"{WHO}: {capped.message}")
+        raise StageError(STAGE, FailureKind.BUDGET, f"{who}: {capped.message}")
     lost = [one for one in failures if one.trouble not in (Trouble.CONTEXT, Trouble.REFUSAL)]
     if lost and len(lost) > OUTAGE * len(found):
-        message = f"{WHO}: {len(lost)} of {len(found)} requests stay without an answer; the first: {lost[0].message}"
+        message = f"{who}: {len(lost)} of {len(found)} requests stay without an answer; the first: {lost[0].message}"
         raise StageError(STAGE, FailureKind.PROVIDER, message)
     return [f"no answer: {one.trouble}" if isinstance(one, ChatFailure) else form.read(one) for one in found]
 
@@ -161,5 +172,5 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     raise StageError(STAGE, FailureKind.CONFIG, f"{message}: ask about fewer `rows`, or lower `max_output_tokens`")

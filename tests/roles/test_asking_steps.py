@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from fake_models import FakeEngine
-from faulty_server import FaultyServer, serving
+from faulty_server import FaultyServer, Reply, serving
 from gateways import HASTY
 
 from eval.engine import Checkpoint
@@ -78,7 +78,7 @@ def start(server: FaultyServer, tmp_path: Path) -> Iterator[Callable[..., ModelA
         client = GatewayClient([spec], tmp_path / "answers", tmp_path / "spent.jsonl", tmp_path / "log", HASTY)
         made.append(client)
         client.spent()
-        return ModelAccess(gateway=str(client.socket), tiers={"strong": spec})
+        return ModelAccess(gateway=str(client.socket), tiers={"strong": spec, "weak": spec})
 
     yield make
     for client in made:
@@ -233,3 +233,17 @@ def test_an_engine_that_is_lost_is_a_stage_of_its_own(bench: Bench, tmp_path: Pa
     with pytest.raises(StageError) as failed:
         bench.apply(access, CHOICE, DRAW)
     assert failed.value.failure.stage == ENGINE_LOST
+
+
+def test_models_vote_on_labels_through_the_gateway(
+    bench: Bench, server: FaultyServer, start: Callable[..., ModelAccess]
+) -> None:
+    access, some = start(), Step(name="sample", parameters={"rows": 6})
+    prompts = [row.prompt for row in gated(bench.apply(access, some, CHOICE))]
+    server.answer = lambda body: Reply("black" if body["messages"][-1]["content"] in prompts[:2] else "Who knows?")
+    voted = bench.apply(access, some, CHOICE, Step(name="label_vote"))
+    assert [row.prompt for row in gated(voted)] == prompts[2:]
+    assert [(stage.rows, stage.removed) for stage in voted.flow if stage.step == "label_vote"] == [
+        (4, {"contradicted by models": 2})
+    ]
+    assert len(server.requests) == 18  # one model, which is asked as the strong one and as the weak one, votes once

@@ -30,6 +30,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "format": {"source": "a", "prompt": "{{ question }}", "answer": "{{ answer }}"},
     "html_clean": {"field": "question", "select": {"text": "b"}},
     "label_clean": {},
+    "label_vote": {"draws": 1},
     "mix": {"shares": {"a": 0.5, "b": 0.5}},
     "molecule_items": {"source": "a", "field": "question", "kinds": ["fg_count"]},
     "near_duplicates": {},
@@ -74,7 +75,8 @@ LABELLED = [
 ]
 """Formatted rows; the third contradicts the others."""
 CHOICES = rows(*({"question": f"Q{n}?", "first": "red", "second": "blue", "answer": "red"} for n in range(3)))
-GIVEN = {"label_clean": LABELLED, "rejection_sample": CHOICES, "shuffle_options": CHOICES}
+VOTED = rows(*({"prompt": f"Q{n}?", "options": ["red", "blue"], "answer": "blue"} for n in range(3)))
+GIVEN = {"label_clean": LABELLED, "label_vote": VOTED, "rejection_sample": CHOICES, "shuffle_options": CHOICES}
 """Rows for steps that can do nothing with `MIXED`."""
 
 # ----- the contract of every step
