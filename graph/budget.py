@@ -142,7 +142,7 @@ class Budget:
 
         return Remaining(
             experiments=self._experiments_left(experiments),
-            tokens_per_second=int(float(f"{rate:.1g}")),
+            tokens_per_second=int(float(f"{rate:.2g}")),
             minutes=None if left is None else round(left / 60),
             training_tokens=tokens(share),
             most_tokens=tokens(1.0),

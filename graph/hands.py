@@ -11,6 +11,7 @@ from graph import actions, preparation
 from graph.context import RunContext
 from graph.decisions import what_is_left
 from graph.experiment import may_be_repaired, seconds_of, time_limit
+from graph.surveying import spread
 from memory.records import Experiment
 from roles.briefing import GeneralistBriefing
 from roles.generalist import (
@@ -127,11 +128,12 @@ def look(bench: Bench, call: Look) -> Looked:
 
 
 def _cut_rows(rows: Iterable[dict[str, Any]], call: Look) -> Looked:
-    last = call.first + call.count - 1
+    last = None if call.spread else call.first + call.count - 1
     found, shown = 0, list[dict[str, Any]]()
     for found, row in enumerate(rows, start=1):
-        if call.first <= found <= last:
+        if call.first <= found and (last is None or found <= last):
             shown.append(row)
+    shown = list(spread(shown, call.count)) if call.spread else shown
     most = min(ROW_BYTES, LOOK_BYTES // max(1, len(shown)))
     return Looked(rows=tuple(_cut_row(row, most) for row in shown), found=found)
 

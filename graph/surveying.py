@@ -102,9 +102,9 @@ def row_tokens(folder: Path, corpus: Corpus, count: CountTokens) -> dict[str, li
     return found
 
 
-def spread(rows: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """Some rows, from all over a source, which may be sorted."""
-    places = dict.fromkeys(round(part * (len(rows) - 1) / (SHOWN - 1)) for part in range(SHOWN))
+def spread(rows: Sequence[dict[str, Any]], count: int = SHOWN) -> tuple[dict[str, Any], ...]:
+    """At most `count` rows, from all over a source, which may be sorted."""
+    places = dict.fromkeys(round(part * (len(rows) - 1) / max(1, count - 1)) for part in range(count if rows else 0))
     return tuple(rows[place] for place in places)
 
 

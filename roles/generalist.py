@@ -26,6 +26,10 @@ class Look(Record):
     source: str = Field(description="name of the raw source")
     first: int = Field(default=1, ge=1, description="number of the first row shown, among those that are looked for")
     count: int = Field(default=5, ge=1, le=LOOKED_AT, description="rows shown; long values are cut the more")
+    spread: bool = Field(
+        default=False,
+        description="rows from all over those from `first` on, which may be sorted, not the next ones",
+    )
     where: str | None = Field(
         default=None,
         description="Jinja expression over the fields, true of the rows looked for, such as `answer | length > 200`",

@@ -432,6 +432,17 @@ def test_a_look_shows_the_rows_that_were_asked_for(first: int, count: int, ids: 
     assert [json.loads(row)["id"] for row in found.rows] == ids
 
 
+@pytest.mark.parametrize(
+    ("first", "count", "ids"),
+    [(1, 4, [1, 11, 20, 30]), (1, 1, [1]), (10, 3, [10, 20, 30]), (29, 9, [29, 30]), (31, 3, [])],
+)
+def test_a_look_can_show_rows_from_all_over(first: int, count: int, ids: list[int], corpus: Bench) -> None:
+    """For sources that are sorted."""
+    found = look(corpus, Look(action="look", source="lessons", first=first, count=count, spread=True))
+    assert found.found == 30
+    assert [json.loads(row)["id"] for row in found.rows] == ids
+
+
 @pytest.mark.parametrize(("first", "most"), [(30, 4100), (11, 12_500)])
 def test_long_rows_are_cut_where_they_are_long(first: int, most: int, corpus: Bench) -> None:
     """Fewer rows show more; short values stay."""
