@@ -495,6 +495,21 @@ def test_what_is_left_is_told_with_the_first_turn() -> None:
     assert (asked.left.turns, asked.left.train, asked.left.closing) == (36, True, False)
 
 
+@pytest.mark.parametrize(
+    ("experiments", "told", "not_told"),
+    [
+        (2, "an even share of them is enough to train on about 90000 tokens", "minutes, enough"),
+        (1, "minutes, enough to train on about 200000 tokens", "even share"),
+        (0, "0 experiments, about 7 minutes. Training runs", "enough to train"),
+    ],
+)
+def test_time_left_is_told_for_the_experiments_that_are_left(experiments: int, told: str, not_told: str) -> None:
+    there = left(experiments=experiments, minutes=7, training_tokens=90_000, most_tokens=200_000)
+    asked = Conversation(opening(), (taken(1, LOOK, looked=Looked(rows=("{}",), found=9), left=there),))
+    assert told in asked.user
+    assert not_told not in asked.user
+
+
 if __name__ == "__main__":
     for file, text in GOLDEN_TEXTS.items():
         (GOLDEN / file).write_text(text())
