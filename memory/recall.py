@@ -32,8 +32,8 @@ def intention(experiment: Experiment) -> str:
     """What an experiment is about, in its author's words: the hypothesis of the plan, else the reasons given."""
     if experiment.plan:
         return experiment.plan.hypothesis
-    reasons = [part.reason for part in (experiment.recipe, experiment.config) if part and part.reason]
-    return " ".join(dict.fromkeys(reasons)) or (
+    reasons = [part.reason.rstrip(" .") for part in (experiment.recipe, experiment.config) if part and part.reason]
+    return "; ".join(dict.fromkeys(reasons)) or (
         "without a stated reason" if experiment.number else "the untouched model"
     )
 

@@ -16,9 +16,9 @@ from roles.prompt_text import head
 
 MOST_TOKENS = 24_000
 """Tokens of the prompt at most."""
-BYTES_A_TOKEN = 3
-"""UTF-8 bytes a token are taken to have: JSON has about as many, English more."""
-REFILLED = 0.75
+BYTES_A_TOKEN = 2.8
+"""UTF-8 bytes a token are taken to have: tables of numbers have 3, English more."""
+REFILLED = 0.7
 """Of the prompt, to which it is shortened, so that it does not change at its beginning in every turn: providers cache
 that."""
 CODE = 8000
