@@ -4,6 +4,7 @@ What is done again after a crash is read back where it was finished: each functi
 """
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -139,13 +140,17 @@ def _cut_rows(rows: Iterable[dict[str, Any]], call: Look) -> Looked:
 
 
 def _cut_row(row: dict[str, Any], most: int) -> str:
-    """A row as JSON; where it is too long its long values are cut, and in the end the row."""
+    """A row as JSON; where it is too long its longest values are cut to one length, and in the end the row."""
     whole = json.dumps(row, ensure_ascii=False)
     if len(whole.encode()) <= most:
         return whole
-    share = most // max(1, len(row))
-    cut = {name: head(value, share) if isinstance(value, str) else value for name, value in row.items()}
-    return head(json.dumps(cut, ensure_ascii=False), most)
+
+    def cut(length: int) -> str:
+        texts = {name: head(value, length) if isinstance(value, str) else value for name, value in row.items()}
+        return json.dumps(texts, ensure_ascii=False)
+
+    fits = bisect_left(range(most), True, key=lambda length: len(cut(length).encode()) > most)
+    return head(cut(max(0, fits - 1)), most)
 
 
 def prepare(bench: Bench, call: Prepare) -> Prepared:

@@ -21,7 +21,8 @@ from tasks.text import words
 
 WHO = "label_vote"
 ANSWER = "{{ answer }}"
-_WHOLE = Form("answer", (), False)
+VOTE = Form("vote", (), False)
+"""All of an answer is the vote."""
 
 
 class _Vote(NamedTuple):
@@ -155,10 +156,8 @@ class LabelVote(DataStep):
         gateway, _ = models.chat(self.tiers[0])
         check_estimate(gateway, list(chain(*requests.values())), models.access.prices, self.max_tokens, self.max_cost)
         owners = [place for place in samples for _ in range(self.draws)] * len(requests)
-        said = list(chain.from_iterable(ask(gateway, asked, _WHOLE) for asked in requests.values()))
-        votes = [
-            (place, one[0][_WHOLE.into or ""]) for place, one in zip(owners, said, strict=True) if isinstance(one, list)
-        ]
+        said = list(chain.from_iterable(ask(gateway, asked, VOTE) for asked in requests.values()))
+        votes = [(place, one[0]["vote"]) for place, one in zip(owners, said, strict=True) if isinstance(one, list)]
         voted = {place for place, _ in votes}
         faults = {place: one for place, one in zip(owners, said, strict=True) if isinstance(one, str)}
         left.update(fault for place, fault in faults.items() if place not in voted)

@@ -417,7 +417,9 @@ def test_what_was_submitted_or_ended_leaves_the_loop() -> None:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Any:
     """A run with a source of thirty rows, the last of which is long."""
-    rows = [{"id": k, "text": f"row {k}", "page": "<p>" * (9000 if k == 30 else 1)} for k in range(1, 31)]
+    rows = [
+        {"id": k, "text": f"row {k}", "page": "<p>" * (9000 if k == 30 else 1), "answer": "C"} for k in range(1, 31)
+    ]
     write_jsonl(tmp_path / "lessons.jsonl", rows)
     return Bench(SimpleNamespace(corpus=tmp_path), opening(tmp_path)[1], [])  # type: ignore[arg-type]
 
@@ -449,6 +451,7 @@ def test_long_rows_are_cut_where_they_are_long(first: int, most: int, corpus: Be
     found = look(corpus, Look(action="look", source="lessons", first=first, count=20))
     assert sum(map(len, found.rows)) < most
     assert '"text": "row 30"' in found.rows[-1]
+    assert found.rows[-1].endswith('"answer": "C"}')
     assert "more characters]" in found.rows[-1]
 
 
