@@ -34,5 +34,5 @@ def _start(state: State, number: int) -> ExperimentState:
 
 
 def more_or_spent(state: State, runtime: Runtime[RunContext]) -> Literal["plan", "test"]:
-    """Another round while experiments and time are left."""
-    return "plan" if runtime.context.budget.allows_another(state["experiments"]) else "test"
+    """Another round while experiments and time are left, and no cap of language models is reached."""
+    return "plan" if not state.get("ended") and runtime.context.budget.allows_another(state["experiments"]) else "test"

@@ -150,14 +150,16 @@ def diagnose(state: State, runtime: Runtime[RunContext]) -> State:
 
 
 def record(state: State, runtime: Runtime[RunContext]) -> State:
-    """Write the candidates down: run directory, memory, report."""
+    """Write the candidates down: run directory, memory, report. One that met a cap of language models ends the loop."""
     context, finished = runtime.context, waiting(state)
     for experiment in finished:
         keep(context, experiment)
     known = by_number(state["experiments"], finished)
     context.terminal.show(known, state["incumbent"], context.budget.remaining(known))
     write_report(context.run, context.config, state["survey"], None)
-    return {"experiments": finished, "plans": []}
+    recorded: State = {"experiments": finished, "plans": []}
+    capped = [one.failure.message for one in finished if one.failure and one.failure.kind is FailureKind.BUDGET]
+    return {**recorded, "ended": capped[0][:200]} if capped else recorded
 
 
 def test(state: State, runtime: Runtime[RunContext]) -> State:

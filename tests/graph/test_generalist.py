@@ -142,7 +142,7 @@ def test_what_is_submitted_is_judged_tested_and_delivered(played: Finished) -> N
     lineage = read_record(played.path / "deliver/lineage.json", Lineage)
     assert (lineage.experiment, lineage.plan, lineage.ancestors) == (2, None, ())
     assert (played.path / "deliver/adapter/adapter_model.safetensors").exists()
-    assert "all lessons more of it" in (played.path / "deliver/MODEL_CARD.md").read_text()
+    assert "all lessons; more of it" in (played.path / "deliver/MODEL_CARD.md").read_text()
 
 
 def test_wrong_actions_are_refused_in_words_and_cost_nothing(played: Finished, server: FaultyServer) -> None:
@@ -201,7 +201,7 @@ def test_no_benchmark_text_reaches_the_mind(played: Finished, server: FaultyServ
 def test_the_report_and_the_terminal_tell_of_the_run(played: Finished) -> None:
     """Also without plans."""
     page = (played.path / "report.html").read_text()
-    for part in ("One mind did the work of all roles", "all lessons a trial", "all lessons more of it", "no verdict"):
+    for part in ("One mind did the work of all roles", "all lessons; a trial", "all lessons; more of it", "no verdict"):
         assert part in page
     assert "Hypothesis" not in page
     assert "which experiment started from which" not in page.lower()
