@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import ClassVar, Literal, NamedTuple, Self
 
-import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
 from eval.chat_records import ChatRequest, Message
 from roles.data_steps.models import NO_MODELS, TIERS, ModelAccess, Models, Tier, known_sample
-from roles.data_steps.outcome import NOT_ASKED
+from roles.data_steps.outcome import NOT_ASKED, drawn
 from roles.data_steps.row import Applied, DataRow, DataStep, Service, StepContext, of_source
 from roles.data_steps.witnesses import answer_number, exchanged
 from roles.data_steps.written import Form, ask, check_estimate
@@ -96,7 +95,7 @@ class LabelVote(DataStep):
         if not meant:
             raise InputError("no row has `prompt` and `answer`; put label_vote after the `format` steps")
         left = Counter({NOT_ASKED: len(meant)})
-        samples = self._samples(rows, self._chosen(meant, context.seed), context.task, left)
+        samples = self._samples(rows, drawn(meant, self.rows, [self.seed, context.seed]), context.task, left)
         others = self._others(samples, self._votes(samples, context.models or NO_MODELS, left), context)
         changed = {f"left as it was: {why}": count for why, count in left.items() if count}
         if not others:
@@ -113,12 +112,6 @@ class LabelVote(DataStep):
     def _voters(self, access: ModelAccess) -> list[str]:
         """The models behind the tiers, each once."""
         return list(dict.fromkeys(access.spec(tier) for tier in self.tiers))
-
-    def _chosen(self, places: list[int], seed: int) -> list[int]:
-        if self.rows is None or self.rows >= len(places):
-            return places
-        drawn = np.random.default_rng([self.seed, seed]).permutation(len(places))[: self.rows]
-        return sorted(places[number] for number in drawn)
 
     def _samples(self, rows: list[DataRow], places: list[int], task: Task, left: Counter[str]) -> dict[int, Sample]:
         """The chosen rows as items of the task, by place; counts those whose known answer does not render."""

@@ -4,9 +4,19 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from roles.data_steps.row import Applied, DataRow
 
 NOT_ASKED = "not asked about"
+
+
+def drawn(positions: list[int], most: int | None, seeds: list[int]) -> list[int]:
+    """At most so many of some positions, drawn by seed and in their order; all without a number."""
+    if most is None or most >= len(positions):
+        return positions
+    chosen = np.random.default_rng(seeds).permutation(len(positions))[:most]
+    return sorted(positions[place] for place in chosen)
 
 
 class Outcome(NamedTuple):

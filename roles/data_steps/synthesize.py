@@ -3,11 +3,10 @@
 from collections import Counter
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
 from roles.data_steps.models import NO_MODELS, ModelAccess, Tier, known_sample
-from roles.data_steps.outcome import Outcome
+from roles.data_steps.outcome import Outcome, drawn
 from roles.data_steps.row import Applied, DataRow, DataStep, Service, StepContext, holds, of_source
 from roles.data_steps.written import Form, ask, check_estimate, faults
 from tasks.failure import InputError
@@ -122,7 +121,7 @@ class Synthesize(DataStep):
         positions = of_source(rows, self.source)
         outcome = Outcome.of(positions)
         meant = [position for position in positions if self.where is None or holds(self.where, rows[position])]
-        asked = self._rendered(rows, self._chosen(meant, context.seed), context.task, outcome)
+        asked = self._rendered(rows, drawn(meant, self.rows, [self.seed, context.seed]), context.task, outcome)
         form = Form(self.into, self.fields, self.items)
         settings = {"temperature": self.temperature, "max_output_tokens": self.max_output_tokens}
         requests = [one for prompt in asked.values() for one in form.requests(prompt, spec, self.draws, **settings)]
@@ -136,12 +135,6 @@ class Synthesize(DataStep):
                 written += [(position, {**rows[position].fields, **one}) for one in answer]
         self._judge(rows, written, context.task, outcome)
         return outcome.joined(rows, keep_original=self.keep_original, beside=self.items)
-
-    def _chosen(self, positions: list[int], seed: int) -> list[int]:
-        if self.rows is None or self.rows >= len(positions):
-            return positions
-        drawn = np.random.default_rng([self.seed, seed]).permutation(len(positions))[: self.rows]
-        return sorted(positions[place] for place in drawn)
 
     def _rendered(self, rows: list[DataRow], positions: list[int], task: Task, outcome: Outcome) -> dict[int, str]:
         """Prompts by position; a known answer that does not render is found before the written one is paid for."""
